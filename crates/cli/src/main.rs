@@ -1,0 +1,2 @@
+//! The `hadal` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Hadal's procedural macros.

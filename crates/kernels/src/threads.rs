@@ -48,13 +48,8 @@ pub fn threads() -> usize {
 fn default_threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
     *DEFAULT.get_or_init(|| {
-        let asked = std::env::var("HADAL_THREADS")
-            .ok()
-            .and_then(|text| text.trim().parse::<usize>().ok());
-        asked
-            .filter(|&n| n > 0)
-            .unwrap_or_else(cores)
-            .min(MOST_THREADS)
+        let asked = std::env::var("HADAL_THREADS").ok().and_then(|text| text.trim().parse::<usize>().ok());
+        asked.filter(|&n| n > 0).unwrap_or_else(cores).min(MOST_THREADS)
     })
 }
 
@@ -99,9 +94,7 @@ fn fork(tasks: usize, task: &(dyn Fn(usize) + Sync)) -> Result<(), Box<dyn Any +
 /// The ranges depend on the arguments only. With one range, `f` runs on the calling thread.
 pub fn for_chunks(len: usize, chunk: usize, f: impl Fn(Range<usize>) + Sync) {
     let chunk = chunk.max(1);
-    parallel_for(len.div_ceil(chunk), |i| {
-        f(i * chunk..len.min((i + 1) * chunk))
-    });
+    parallel_for(len.div_ceil(chunk), |i| f(i * chunk..len.min((i + 1) * chunk)));
 }
 
 /// Splits `data` into chunks of `chunk` elements (the last may be shorter) and runs `f(index, chunk)` on each, in
@@ -127,11 +120,7 @@ unsafe impl<T: Send> Sync for SharedMut<'_, T> {}
 
 impl<'a, T> SharedMut<'a, T> {
     pub(crate) fn new(data: &'a mut [T]) -> Self {
-        SharedMut {
-            data: data.as_mut_ptr(),
-            len: data.len(),
-            lifetime: std::marker::PhantomData,
-        }
+        SharedMut { data: data.as_mut_ptr(), len: data.len(), lifetime: std::marker::PhantomData }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -144,11 +133,7 @@ impl<'a, T> SharedMut<'a, T> {
     /// No two live parts may overlap.
     #[allow(clippy::mut_from_ref)]
     pub(crate) unsafe fn range(&self, range: Range<usize>) -> &mut [T] {
-        assert!(
-            range.start <= range.end && range.end <= self.len,
-            "{range:?} of {}",
-            self.len
-        );
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {}", self.len);
         // SAFETY: the range lies inside the slice, and the caller promises that it is the only live part there.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(range.start), range.len()) }
     }
@@ -168,10 +153,7 @@ mod tests {
                 parallel_for(tasks, |i| {
                     hits[i].fetch_add(1, Ordering::Relaxed);
                 });
-                assert!(
-                    hits.iter().all(|h| h.load(Ordering::Relaxed) == 1),
-                    "{n} threads, {tasks} tasks"
-                );
+                assert!(hits.iter().all(|h| h.load(Ordering::Relaxed) == 1), "{n} threads, {tasks} tasks");
             }
         }
         set_threads(0);
@@ -235,8 +217,6 @@ mod tests {
             chunk.fill(index);
         });
         assert!(data.iter().enumerate().all(|(i, &v)| v == i / 10));
-        for_chunks_mut(&mut [0u8; 0], 4, |_, _| {
-            panic!("no chunk in an empty slice")
-        });
+        for_chunks_mut(&mut [0u8; 0], 4, |_, _| panic!("no chunk in an empty slice"));
     }
 }

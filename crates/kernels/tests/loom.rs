@@ -41,12 +41,7 @@ fn explore(workers: usize, jobs: usize, tasks: usize, preemptions: Option<usize>
             let task = move |i: usize| shared.0[i].with_mut(|cell| unsafe { *cell += 1 });
             assert!(team.run(workers, &Job::new(tasks, &task)).is_ok());
             // SAFETY: all tasks are done; loom checks that.
-            assert!(
-                cells
-                    .0
-                    .iter()
-                    .all(|cell| cell.with(|cell| unsafe { *cell }) == 1)
-            );
+            assert!(cells.0.iter().all(|cell| cell.with(|cell| unsafe { *cell }) == 1));
         }
     });
 }

@@ -52,8 +52,5 @@ pub(super) fn spin(ready: impl Fn() -> bool, may_spin: bool) -> bool {
 }
 
 pub(super) fn spawn(index: usize, body: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name(format!("hadal-{index}"))
-        .spawn(body)
-        .ok()
+    std::thread::Builder::new().name(format!("hadal-{index}")).spawn(body).ok()
 }

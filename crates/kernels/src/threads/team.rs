@@ -13,9 +13,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
-use super::sync::{
-    Arc, AtomicU32, AtomicUsize, JoinHandle, Mutex, Thread, UnsafeCell, current, park, spawn, spin,
-};
+use super::sync::{Arc, AtomicU32, AtomicUsize, JoinHandle, Mutex, Thread, UnsafeCell, current, park, spawn, spin};
 
 /// The worker looks for work.
 const IDLE: u32 = 0;
@@ -43,13 +41,7 @@ pub(super) struct Job<'a> {
 
 impl<'a> Job<'a> {
     pub(super) fn new(tasks: usize, task: &'a (dyn Fn(usize) + Sync)) -> Self {
-        Job {
-            task,
-            tasks,
-            next: AtomicUsize::new(0),
-            first_panic: Mutex::new(None),
-            caller: current(),
-        }
+        Job { task, tasks, next: AtomicUsize::new(0), first_panic: Mutex::new(None), caller: current() }
     }
 
     /// Claims and runs tasks until none is left.
@@ -95,9 +87,7 @@ unsafe impl Sync for Mailbox {}
 
 impl Mailbox {
     fn swap_state(&self, from: u32, to: u32) -> bool {
-        self.state
-            .compare_exchange(from, to, AcqRel, Acquire)
-            .is_ok()
+        self.state.compare_exchange(from, to, AcqRel, Acquire).is_ok()
     }
 
     fn state_is(&self, state: u32) -> bool {
@@ -156,10 +146,7 @@ pub(super) struct Team {
 
 impl Team {
     pub(super) const fn new() -> Self {
-        Team {
-            workers: Vec::new(),
-            may_spin: true,
-        }
+        Team { workers: Vec::new(), may_spin: true }
     }
 
     /// Starts workers until there are `size` (or the system refuses); each calls `before` first.
@@ -186,9 +173,7 @@ impl Team {
     pub(super) fn set_spin(&mut self, may_spin: bool) {
         if self.may_spin != may_spin {
             self.may_spin = may_spin;
-            self.workers
-                .iter()
-                .for_each(|w| w.mailbox.may_spin.store(may_spin.into(), Relaxed));
+            self.workers.iter().for_each(|w| w.mailbox.may_spin.store(may_spin.into(), Relaxed));
         }
     }
 
@@ -225,9 +210,7 @@ impl Drop for Team {
             worker.mailbox.state.store(EXIT, Release);
             worker.unpark();
             if let Some(thread) = worker.thread.take() {
-                thread
-                    .join()
-                    .expect("a worker catches the panics of its tasks");
+                thread.join().expect("a worker catches the panics of its tasks");
             }
         }
     }

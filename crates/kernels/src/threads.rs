@@ -127,6 +127,11 @@ impl<'a, T> SharedMut<'a, T> {
         self.len
     }
 
+    /// Where the slice begins; writing through it follows the contract of `range`.
+    pub(crate) fn pointer(&self) -> *mut T {
+        self.data
+    }
+
     /// The part `range`.
     ///
     /// # Safety

@@ -207,7 +207,7 @@ impl Worker {
 impl Drop for Team {
     fn drop(&mut self) {
         for worker in &mut self.workers {
-            worker.mailbox.state.store(EXIT, Release);
+            worker.mailbox.state.swap(EXIT, AcqRel);
             worker.unpark();
             if let Some(thread) = worker.thread.take() {
                 thread.join().expect("a worker catches the panics of its tasks");

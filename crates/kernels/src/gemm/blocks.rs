@@ -1,0 +1,303 @@
+//! Blocking: which part of the product is computed when, by whom, and from which packed panels.
+//!
+//! k is cut into slabs that keep a panel of B in the first cache levels; a chain of multiply-adds that crosses a slab
+//! is stored in C and taken up again, so no choice made here can change a bit of the result. The larger side of C is
+//! cut into blocks, one task each, which pack their own side; the other side is packed once, by all, before.
+
+use std::ops::Range;
+
+use super::Init;
+use super::pack::Source;
+use super::tile::{Kernels, Tile};
+use crate::scratch::{self, Plain};
+use crate::threads::{SharedMut, parallel_for};
+
+/// Bytes of one lane's steps in a slab: 384 f32. A 6-row panel and a 16-column panel then fill a 32 KiB cache.
+const SLAB_BYTES: usize = 1536;
+/// Columns that are packed together before the tiles run over them: with 384 steps they fill most of an L2 cache.
+const BLOCK_COLUMNS: usize = 256;
+/// Below this many multiply-adds a product is one task: about ten microseconds of work.
+const FORK: usize = 1 << 19;
+/// The side that is packed in advance holds at most this many elements at a time.
+const SHARED_ELEMENTS: usize = 1 << 24;
+
+/// One product `C[m, n] = init + A[m, k]·B[k, n]`, its rows of C `c_row` apart.
+pub(super) struct Product<'a, T: 'static, A, B> {
+    pub kernels: &'static Kernels<T>,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub a: A,
+    pub b: B,
+    pub c: &'a SharedMut<'a, T>,
+    /// Where C begins in `c`.
+    pub c_start: usize,
+    pub c_row: usize,
+    pub init: Init<'a, T>,
+}
+
+/// Packed panels: those of the lanes from `first` on. A slab of `s` steps takes `extent · s` elements.
+#[derive(Clone, Copy)]
+struct Packed<'a, T> {
+    data: &'a [T],
+    first: usize,
+    extent: usize,
+}
+
+impl<'a, T> Packed<'a, T> {
+    /// The panel whose first lane is `lane`, of the slab `k`.
+    /// One that holds a single slab has no extent.
+    fn panel(self, k: &Range<usize>, lane: usize) -> &'a [T] {
+        &self.data[k.start * self.extent + (lane - self.first) * k.len()..]
+    }
+}
+
+impl<T: Plain + Default, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
+    /// Computes the product; forks if it is worth it.
+    pub fn run(&self) {
+        let panels = self.panels();
+        if self.m * self.n * self.k < FORK || (panels == 1 && self.n <= self.kernels.columns()) {
+            self.block(0..panels, 0..self.n, None, None);
+        } else if self.n >= self.m {
+            self.by_columns();
+        } else {
+            self.by_rows();
+        }
+    }
+
+    /// Computes the whole product on this thread.
+    pub fn run_alone(&self) {
+        self.block(0..self.panels(), 0..self.n, None, None);
+    }
+
+    fn by_columns(&self) {
+        let columns = self.n.div_ceil(16).next_multiple_of(self.kernels.columns()).min(BLOCK_COLUMNS);
+        let at_once = (SHARED_ELEMENTS / self.k / self.kernels.rows()).max(1);
+        for first in (0..self.panels()).step_by(at_once) {
+            let panels = first..(first + at_once).min(self.panels());
+            let rows = self.row(panels.start)..self.row(panels.end);
+            let compute = |packed: Option<Packed<T>>| {
+                parallel_for(self.n.div_ceil(columns), |i| {
+                    let columns = i * columns..self.n.min((i + 1) * columns);
+                    self.block(panels.clone(), columns, packed, None);
+                });
+            };
+            if self.reads_a_directly() {
+                compute(None);
+                continue;
+            }
+            scratch::with(rows.len() * self.k, |data| {
+                let shared = SharedMut::new(data);
+                self.pack_shared(panels.len(), |p, k| {
+                    let panel = self.row(panels.start + p)..self.row(panels.start + p + 1);
+                    let start = k.start * rows.len() + (panel.start - rows.start) * k.len();
+                    // SAFETY: panels of different lanes or slabs do not overlap.
+                    let to = unsafe { shared.range(start..start + panel.len() * k.len()) };
+                    self.a.pack(k, panel.clone(), panel.len(), to);
+                });
+                compute(Some(Packed { data, first: rows.start, extent: rows.len() }));
+            });
+        }
+    }
+
+    fn by_rows(&self) {
+        let width = self.kernels.columns();
+        let rows = self.kernels.rows();
+        let panels = (self.m.div_ceil(16 * rows)).min(128 / rows).max(1);
+        let at_once = (SHARED_ELEMENTS / self.k / width).max(1) * width;
+        for first in (0..self.n).step_by(at_once) {
+            let columns = first..(first + at_once).min(self.n);
+            let compute = |packed: Option<Packed<T>>| {
+                parallel_for(self.panels().div_ceil(panels), |i| {
+                    let panels = i * panels..self.panels().min((i + 1) * panels);
+                    self.block(panels, columns.clone(), None, packed);
+                });
+            };
+            if self.reads_b_directly() && columns.len() % width == 0 {
+                compute(None);
+                continue;
+            }
+            let extent = columns.len().next_multiple_of(self.kernels.lanes);
+            scratch::with(extent * self.k, |data| {
+                let shared = SharedMut::new(data);
+                self.pack_shared(columns.len().div_ceil(width), |p, k| {
+                    let lanes = first + p * width..columns.end.min(first + (p + 1) * width);
+                    let padded = lanes.len().next_multiple_of(self.kernels.lanes);
+                    let start = k.start * extent + p * width * k.len();
+                    // SAFETY: panels of different lanes or slabs do not overlap.
+                    let to = unsafe { shared.range(start..start + padded * k.len()) };
+                    self.b.pack(k, lanes, padded, to);
+                });
+                compute(Some(Packed { data, first, extent }));
+            });
+        }
+    }
+
+    /// Packs panels `0..panels` of every slab, in groups worth a task.
+    fn pack_shared(&self, panels: usize, pack: impl Fn(usize, Range<usize>) + Sync) {
+        let group = panels.div_ceil(8);
+        let groups = panels.div_ceil(group);
+        let slab = self.slab();
+        let slabs = self.k.div_ceil(slab);
+        let task = |i: usize| {
+            let k = i / groups * slab..self.k.min((i / groups + 1) * slab);
+            let first = i % groups * group;
+            (first..panels.min(first + group)).for_each(|p| pack(p, k.clone()));
+        };
+        if panels * self.k < 1 << 13 { (0..groups * slabs).for_each(task) } else { parallel_for(groups * slabs, task) }
+    }
+
+    /// Computes the rows of `panels` and the columns `columns` of C on this thread.
+    fn block(&self, panels: Range<usize>, columns: Range<usize>, a: Option<Packed<T>>, b: Option<Packed<T>>) {
+        let slab = self.slab();
+        let first_row = self.row(panels.start);
+        let rows = self.row(panels.end) - first_row;
+        let own_a = a.is_none() && !self.reads_a_directly();
+        // With one panel of rows every panel of B is used once: straight from the first-level cache.
+        let width = if panels.len() == 1 { self.kernels.columns() } else { BLOCK_COLUMNS };
+        let own_b = if b.is_some() { 0 } else { width.min(columns.len().next_multiple_of(self.kernels.lanes)) };
+        scratch::with(if own_a { rows * slab } else { 0 }, |a_space| {
+            scratch::with(own_b * slab, |b_space| {
+                for start in (0..self.k).step_by(slab) {
+                    let k = start..self.k.min(start + slab);
+                    if own_a {
+                        for p in panels.clone() {
+                            let rows = self.row(p)..self.row(p + 1);
+                            let to = &mut a_space[(rows.start - first_row) * k.len()..];
+                            self.a.pack(k.clone(), rows.clone(), rows.len(), to);
+                        }
+                    }
+                    let a = a.or(own_a.then_some(Packed { data: &*a_space, first: first_row, extent: 0 }));
+                    for from in columns.clone().step_by(width) {
+                        let columns = from..columns.end.min(from + width);
+                        if b.is_none() {
+                            self.pack_columns(k.clone(), columns.clone(), b_space);
+                        }
+                        let b = b.unwrap_or(Packed { data: &*b_space, first: from, extent: 0 });
+                        self.tiles(k.clone(), panels.clone(), columns, a, b);
+                    }
+                }
+            });
+        });
+    }
+
+    /// Packs the panels of B that the tiles will not read from the matrix itself.
+    fn pack_columns(&self, k: Range<usize>, columns: Range<usize>, to: &mut [T]) {
+        let width = self.kernels.columns();
+        for j in columns.clone().step_by(width) {
+            let lanes = j..columns.end.min(j + width);
+            if !(self.reads_b_directly() && lanes.len() == width) {
+                let padded = lanes.len().next_multiple_of(self.kernels.lanes);
+                self.b.pack(k.clone(), lanes, padded, &mut to[(j - columns.start) * k.len()..]);
+            }
+        }
+    }
+
+    /// Runs the tiles of one slab over `panels × columns`.
+    fn tiles(&self, k: Range<usize>, panels: Range<usize>, columns: Range<usize>, a: Option<Packed<T>>, b: Packed<T>) {
+        let width = self.kernels.columns();
+        let last = k.end == self.k;
+        for p in panels {
+            let rows = self.row(p)..self.row(p + 1);
+            for j in columns.clone().step_by(width) {
+                let lanes = j..columns.end.min(j + width);
+                let padded = lanes.len().next_multiple_of(self.kernels.lanes);
+                let (a, a_row, a_step) = match (a, self.a.strided()) {
+                    (Some(packed), _) => (packed.panel(&k, rows.start), 1, rows.len()),
+                    (None, Some(a)) => (&a.data[rows.start * a.lane + k.start * a.step..], a.lane, a.step),
+                    (None, None) => unreachable!("a source without strides is always packed"),
+                };
+                let (b, b_step) = match self.b.strided() {
+                    Some(b) if self.reads_b_directly() && lanes.len() == width => {
+                        (&b.data[k.start * b.step + j..], b.step)
+                    }
+                    _ => (b.panel(&k, j), padded),
+                };
+                let (row_bias, col_bias) = match self.init {
+                    Init::RowBias(bias) if last => (bias[lanes.clone()].as_ptr(), std::ptr::null()),
+                    Init::ColBias(bias) if last => (std::ptr::null(), bias[rows.clone()].as_ptr()),
+                    _ => (std::ptr::null(), std::ptr::null()),
+                };
+                // The part of C that this tile owns; nobody else touches these rows of these columns.
+                let start = self.c_start + rows.start * self.c_row + j;
+                assert!(start + (rows.len() - 1) * self.c_row + lanes.len() <= self.c.len());
+                let tile = Tile {
+                    k: k.len(),
+                    a: a.as_ptr(),
+                    a_row,
+                    a_step,
+                    b: b.as_ptr(),
+                    b_step,
+                    c: self.c.pointer().wrapping_add(start),
+                    c_row: self.c_row,
+                    resume: k.start > 0 || matches!(self.init, Init::Accumulate),
+                    row_bias,
+                    col_bias,
+                };
+                let packed = a_row == 1 && a_step == rows.len();
+                if lanes.len() == padded {
+                    // SAFETY: the slices above hold a panel each, the assertion covers C, and a task owns its tiles.
+                    unsafe { self.kernels.compute(rows.len(), padded / self.kernels.lanes, packed, &tile) };
+                } else {
+                    // SAFETY: as above, for the `lanes.len()` columns that exist.
+                    unsafe { self.edge(rows.len(), lanes.len(), packed, tile) };
+                }
+            }
+        }
+    }
+
+    /// A tile narrower than its registers, by way of a whole one.
+    ///
+    /// # Safety
+    /// As [`Kernels::compute`], but C and the row bias have only `columns` columns.
+    unsafe fn edge(&self, rows: usize, columns: usize, packed: bool, tile: Tile<T>) {
+        const LARGEST: usize = 14 * 32;
+        let padded = columns.next_multiple_of(self.kernels.lanes);
+        let mut whole = [T::default(); LARGEST];
+        let mut bias = [T::default(); 32];
+        // SAFETY: `rows × columns` values of C and `columns` of the bias exist; the whole tile fits `whole`.
+        unsafe {
+            if tile.resume {
+                for (i, row) in whole.chunks_exact_mut(padded).take(rows).enumerate() {
+                    tile.c.add(i * tile.c_row).copy_to_nonoverlapping(row.as_mut_ptr(), columns);
+                }
+            }
+            let mut row_bias = tile.row_bias;
+            if !row_bias.is_null() {
+                row_bias.copy_to_nonoverlapping(bias.as_mut_ptr(), columns);
+                row_bias = bias.as_ptr();
+            }
+            let inner = Tile { c: whole.as_mut_ptr(), c_row: padded, row_bias, ..tile };
+            self.kernels.compute(rows, padded / self.kernels.lanes, packed, &inner);
+            for (i, row) in whole.chunks_exact(padded).take(rows).enumerate() {
+                tile.c.add(i * tile.c_row).copy_from_nonoverlapping(row.as_ptr(), columns);
+            }
+        }
+    }
+
+    /// Steps in a slab: as even as the length of k allows.
+    fn slab(&self) -> usize {
+        let most = SLAB_BYTES / size_of::<T>();
+        self.k.div_ceil(self.k.div_ceil(most)).next_multiple_of(8)
+    }
+
+    fn panels(&self) -> usize {
+        self.m.div_ceil(self.kernels.rows())
+    }
+
+    /// The first row of a panel: panels differ by one row at most, so no thin one is left over.
+    fn row(&self, panel: usize) -> usize {
+        self.m * panel / self.panels()
+    }
+
+    /// Packing A pays when its panels are read more than a few times.
+    fn reads_a_directly(&self) -> bool {
+        self.a.strided().is_some() && self.n <= 2 * self.kernels.columns()
+    }
+
+    /// Packing B pays when its panels are read more than a few times and do not stay in the first-level cache.
+    fn reads_b_directly(&self) -> bool {
+        let few = self.m <= 2 * self.kernels.rows() || self.k * self.n * size_of::<T>() <= 1 << 16;
+        self.b.strided().is_some_and(|b| b.lane == 1) && few
+    }
+}

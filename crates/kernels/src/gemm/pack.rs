@@ -1,0 +1,126 @@
+//! Packing: a block of a matrix laid out in the order in which the tile reads it.
+//!
+//! A panel holds `width` lanes (rows of A or columns of B) for every step of k: lane `j` of step `s` is at
+//! `s·width + j`. Lanes past the edge of the matrix are zero. A transpose is only another pair of strides here.
+
+use std::ops::Range;
+
+/// Something whose lanes can be packed: a matrix, or an image seen as one.
+pub(crate) trait Source<T>: Sync {
+    /// Packs the steps `k` of the lanes `lanes` into `to`, `width` lanes a step.
+    fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]);
+
+    /// The matrix itself where it can be read without packing.
+    fn strided(&self) -> Option<Lanes<'_, T>>;
+}
+
+/// A matrix in memory: step `s` of lane `j` is `data[s·step + j·lane]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes<'a, T> {
+    pub data: &'a [T],
+    pub step: usize,
+    pub lane: usize,
+}
+
+impl<T: Copy + Default + Send + Sync> Source<T> for Lanes<'_, T> {
+    fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
+        let full = lanes.len() == width;
+        match (self.lane, self.step, width) {
+            (1, _, 4) if full => self.copy_rows::<4>(k, lanes.start, to),
+            (1, _, 5) if full => self.copy_rows::<5>(k, lanes.start, to),
+            (1, _, 6) if full => self.copy_rows::<6>(k, lanes.start, to),
+            (1, _, 8) if full => self.copy_rows::<8>(k, lanes.start, to),
+            (1, _, 16) if full => self.copy_rows::<16>(k, lanes.start, to),
+            (1, _, 32) if full => self.copy_rows::<32>(k, lanes.start, to),
+            (_, 1, 4) if full => self.transpose::<4>(k, lanes.start, to),
+            (_, 1, 5) if full => self.transpose::<5>(k, lanes.start, to),
+            (_, 1, 6) if full => self.transpose::<6>(k, lanes.start, to),
+            (_, 1, 8) if full => self.transpose::<8>(k, lanes.start, to),
+            (_, 1, 13) if full => self.transpose::<13>(k, lanes.start, to),
+            (_, 1, 14) if full => self.transpose::<14>(k, lanes.start, to),
+            (_, 1, 16) if full => self.transpose::<16>(k, lanes.start, to),
+            (_, 1, 32) if full => self.transpose::<32>(k, lanes.start, to),
+            _ => self.gather(k, lanes, width, to),
+        }
+    }
+
+    fn strided(&self) -> Option<Lanes<'_, T>> {
+        Some(*self)
+    }
+}
+
+impl<T: Copy + Default> Lanes<'_, T> {
+    /// Steps are rows of contiguous lanes.
+    fn copy_rows<const WIDTH: usize>(&self, k: Range<usize>, lane: usize, to: &mut [T]) {
+        for (s, row) in k.zip(to.as_chunks_mut::<WIDTH>().0) {
+            let from = s * self.step + lane;
+            row.copy_from_slice(&self.data[from..from + WIDTH]);
+        }
+    }
+
+    /// Lanes are rows of contiguous steps.
+    fn transpose<const WIDTH: usize>(&self, k: Range<usize>, lane: usize, to: &mut [T]) {
+        let rows: [&[T]; WIDTH] = std::array::from_fn(|j| {
+            let from = (lane + j) * self.lane + k.start;
+            &self.data[from..from + k.len()]
+        });
+        const STEPS: usize = 8;
+        let (blocks, rest) = to[..k.len() * WIDTH].as_chunks_mut::<WIDTH>().0.as_chunks_mut::<STEPS>();
+        for (block, steps) in blocks.iter_mut().enumerate() {
+            for (j, row) in rows.iter().enumerate() {
+                let row: &[T; STEPS] = row[block * STEPS..].first_chunk().expect("a whole block");
+                for (step, &x) in steps.iter_mut().zip(row) {
+                    step[j] = x;
+                }
+            }
+        }
+        for (s, step) in rest.iter_mut().enumerate() {
+            for (to, row) in step.iter_mut().zip(rows) {
+                *to = row[k.len() / STEPS * STEPS + s];
+            }
+        }
+    }
+
+    fn gather(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
+        for (s, row) in k.zip(to.chunks_exact_mut(width)) {
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = if j < lanes.len() {
+                    self.data[s * self.step + (lanes.start + j) * self.lane]
+                } else {
+                    T::default()
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layout_packs_the_same_panel() {
+        let (steps, lanes) = (21, 40);
+        let value = |s: usize, j: usize| (s * 100 + j) as f32;
+        let rows: Vec<f32> = (0..steps * lanes).map(|i| value(i / lanes, i % lanes)).collect();
+        let columns: Vec<f32> = (0..steps * lanes).map(|i| value(i % steps, i / steps)).collect();
+        let spread: Vec<f32> = (0..steps * lanes * 2).map(|i| value(i / 2 / lanes, i / 2 % lanes)).collect();
+        let sources = [
+            Lanes { data: &rows, step: lanes, lane: 1 },
+            Lanes { data: &columns, step: 1, lane: steps },
+            Lanes { data: &spread, step: lanes * 2, lane: 2 },
+        ];
+        for width in [1, 3, 4, 5, 6, 8, 13, 14, 16, 32] {
+            for taken in [1.max(width - 1), width] {
+                for source in &sources {
+                    let mut to = vec![-1.0; 18 * width];
+                    source.pack(2..20, 5..5 + taken, width, &mut to);
+                    for (i, &x) in to.iter().enumerate() {
+                        let (s, j) = (i / width, i % width);
+                        assert_eq!(x, if j < taken { value(2 + s, 5 + j) } else { 0.0 });
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The few vector operations that a matrix product needs, at each instruction set's own width.
+
+/// A register of numbers. Every lane is rounded as the scalar operation is, so all widths give the same bits.
+///
+/// # Safety
+/// The methods may only run where the instruction set of the type is available, and pointers must be valid for
+/// `LANES` elements.
+pub(super) unsafe trait Vector: Copy {
+    type Element: Copy;
+    const LANES: usize;
+    unsafe fn splat(x: Self::Element) -> Self;
+    unsafe fn load(from: *const Self::Element) -> Self;
+    unsafe fn store(self, to: *mut Self::Element);
+    /// `self · factor + addend`, rounded once.
+    unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! vector {
+    ($name:ident($register:ty): [$element:ty; $lanes:literal], $splat:ident, $load:ident, $store:ident, $add:ident,
+     |$x:ident, $y:ident, $z:ident| $fma:expr) => {
+        #[derive(Clone, Copy)]
+        pub(in crate::gemm) struct $name($register);
+        // SAFETY: each method is one instruction of the set, with the trait's contract.
+        unsafe impl Vector for $name {
+            type Element = $element;
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn splat(x: $element) -> Self {
+                // SAFETY: the trait's contract.
+                unsafe { $name($splat(x)) }
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $element) -> Self {
+                // SAFETY: the trait's contract.
+                unsafe { $name($load(from)) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: the trait's contract.
+                unsafe { $store(to, self.0) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+                let ($x, $y, $z) = (self.0, factor.0, addend.0);
+                // SAFETY: the trait's contract.
+                unsafe { $name($fma) }
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: the trait's contract.
+                unsafe { $name($add(self.0, other.0)) }
+            }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+
+    vector!(F32x8(__m256): [f32; 8], _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps,
+        |x, y, z| _mm256_fmadd_ps(x, y, z));
+    vector!(F64x4(__m256d): [f64; 4], _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd,
+        |x, y, z| _mm256_fmadd_pd(x, y, z));
+    vector!(F32x16(__m512): [f32; 16], _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps,
+        |x, y, z| _mm512_fmadd_ps(x, y, z));
+    vector!(F64x8(__m512d): [f64; 8], _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd,
+        |x, y, z| _mm512_fmadd_pd(x, y, z));
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(super) mod arm {
+    use super::Vector;
+    use std::arch::aarch64::*;
+
+    vector!(F32x4(float32x4_t): [f32; 4], vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32,
+        |x, y, z| vfmaq_f32(z, x, y));
+    vector!(F64x2(float64x2_t): [f64; 2], vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64,
+        |x, y, z| vfmaq_f64(z, x, y));
+}
+
+/// Four lanes of plain Rust.
+#[derive(Clone, Copy)]
+pub(super) struct Plain<T>([T; 4]);
+
+macro_rules! plain {
+    ($element:ty) => {
+        // SAFETY: it needs no instruction set.
+        unsafe impl Vector for Plain<$element> {
+            type Element = $element;
+            const LANES: usize = 4;
+            #[inline(always)]
+            unsafe fn splat(x: $element) -> Self {
+                Plain([x; 4])
+            }
+            #[inline(always)]
+            unsafe fn load(from: *const $element) -> Self {
+                // SAFETY: the caller gives four elements.
+                Plain(unsafe { from.cast::<[$element; 4]>().read_unaligned() })
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $element) {
+                // SAFETY: the caller gives four elements.
+                unsafe { to.cast::<[$element; 4]>().write_unaligned(self.0) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
+                Plain(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
+            }
+        }
+    };
+}
+plain!(f32);
+plain!(f64);

@@ -1,1 +1,34 @@
-//! placeholder
+//! Hadal's heart: tensors, operations and automatic differentiation.
+//!
+//! A tensor's way through the code: a method in `ops/` makes an [`op::Op`] and passes it to
+//! [`op::apply`], which infers the result's shape, runs the kernel, and leaves a node on the tape
+//! ([`grad`]); `backward` walks the nodes back and calls each op's gradient rule, which is written in
+//! tensor operations again.
+
+extern crate self as hadal;
+
+pub mod check;
+mod error;
+pub mod grad;
+mod module;
+pub mod op;
+pub mod ops;
+mod param;
+pub mod random;
+pub mod run;
+pub mod scope;
+mod tag;
+mod tensor;
+pub mod testing;
+
+pub use check::detect_anomaly;
+pub use error::{Error, Result};
+pub use grad::{Gradients, Keep, enable_grad, grad, no_grad, partial_grad};
+pub use hadal_derive::{Module, fallible};
+pub use half;
+pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
+pub use param::{Param, Role};
+pub use tag::{ForwardHook, Tag};
+pub use tensor::{
+    Axes, Buffer, Category, DType, Device, Element, Layout, Meta, Operand, Scalar, Shape, Strides, Tensor,
+};

@@ -1,0 +1,251 @@
+//! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
+
+use crate::grad::{self, Grad, Grads, Node, Saved};
+use crate::tensor::{Buffer, Data, Element, Layout, Meta, Shape, Tensor};
+use crate::{DType, Error, Result, check};
+use smallvec::SmallVec;
+use std::any::Any;
+use std::fmt::Debug;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What the compiler may do with an op.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Element `i` of the output depends on element `i` of the (broadcast) inputs: may be fused.
+    Map,
+    /// Combines elements along axes: may end a fused group.
+    Reduce,
+    /// The same elements under another layout: no kernel runs when [`Op::view`] finds one.
+    View,
+    /// A sum of products: matmul, convolution.
+    Contraction,
+    /// Anything else.
+    Opaque,
+}
+
+/// Which inputs and outputs a gradient rule reads, as bit masks; everything else is dropped after the forward pass.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reads {
+    /// Bit `i`: the rule calls `g.input(i)`.
+    pub inputs: u32,
+    /// Bit `i`: the rule calls `g.output(i)`.
+    pub outputs: u32,
+}
+
+impl Reads {
+    /// The rule needs only the incoming gradient.
+    pub const NOTHING: Reads = Reads { inputs: 0, outputs: 0 };
+    /// The rule reads every input.
+    pub const INPUTS: Reads = Reads { inputs: !0, outputs: 0 };
+    /// The rule reads every output.
+    pub const OUTPUTS: Reads = Reads { inputs: 0, outputs: !0 };
+
+    /// The rule reads just input `i`.
+    pub const fn input(i: u32) -> Reads {
+        Reads { inputs: 1 << i, outputs: 0 }
+    }
+}
+
+/// An operation: its shape rule, kernel call and gradient. One file holds one op (see `docs/anatomy-of-an-op.md`).
+pub trait Op: Any + Debug + Send + Sync {
+    /// The name users see: that of the method on `Tensor`.
+    fn name(&self) -> &'static str;
+
+    /// Shapes and types of the outputs. The only place where shape and type errors are made.
+    fn infer(&self, inputs: &[Meta]) -> Result<Metas>;
+
+    /// Computes the outputs, which are contiguous and whose present contents are arbitrary.
+    fn run(&self, inputs: &[Input], outputs: &mut [Output]);
+
+    /// For a view: the output's layout over the input's buffer, or `None` when only a copy will do.
+    fn view(&self, _input: &Layout) -> Option<Layout> {
+        None
+    }
+
+    /// What the compiler may do with the op.
+    fn kind(&self) -> Kind {
+        Kind::Opaque
+    }
+
+    /// What [`Op::grad`] reads.
+    fn reads(&self) -> Reads {
+        Reads::NOTHING
+    }
+
+    /// The vector-Jacobian product: one gradient per input, `None` where none flows.
+    fn grad(&self, g: &Grad) -> Grads;
+
+    /// The same outputs by differentiable ops, for an op whose `grad` calls kernels that have no gradient
+    /// themselves. Used in place of `grad` when the result is to be differentiated again; such an op declares
+    /// [`Reads::INPUTS`] at least.
+    fn decompose(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
+        None
+    }
+}
+
+/// Shapes and types of an op's outputs: nearly always one.
+pub type Metas = SmallVec<[Meta; 1]>;
+
+/// An op's outputs.
+pub type Outputs = SmallVec<[Tensor; 1]>;
+
+/// Applies an op that has one output.
+pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
+    Ok(apply_all(op, inputs)?.swap_remove(0))
+}
+
+/// Applies an op: infers, computes (or finds the view), and remembers what its gradient reads.
+///
+/// Every operation on tensors, forward and backward, passes through here.
+pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
+    let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
+    let metas = op.infer(&metas)?;
+    let values = compute(&op, inputs, &metas);
+    if check::finite_values() {
+        check::finite(&op, &values)?;
+    }
+    let node = records(inputs, &metas).then(|| {
+        let reads = op.reads();
+        let keep = |mask: u32, i: usize, data: &Data| (mask >> i & 1 == 1).then(|| data.clone());
+        let saved = Saved {
+            inputs: inputs.iter().enumerate().map(|(i, t)| keep(reads.inputs, i, &t.0.data)).collect(),
+            outputs: values.iter().enumerate().map(|(i, v)| keep(reads.outputs, i, v)).collect(),
+        };
+        let edges = inputs.iter().map(|t| t.0.origin.clone().filter(|_| t.dtype().is_float())).collect();
+        let inputs = inputs.iter().map(|t| t.meta()).collect();
+        Node::of_op(Arc::new(op), edges, inputs, metas, saved)
+    });
+    let outputs = values.into_iter().enumerate();
+    Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
+}
+
+/// Whether the tape takes part: some input has history and some output can carry a gradient.
+fn records(inputs: &[&Tensor], outputs: &[Meta]) -> bool {
+    grad::enabled()
+        && inputs.iter().any(|t| t.0.origin.is_some() && t.dtype().is_float())
+        && outputs.iter().any(|m| m.dtype.is_float())
+}
+
+fn compute(op: &dyn Op, inputs: &[&Tensor], metas: &Metas) -> SmallVec<[Data; 1]> {
+    if let [x] = inputs
+        && let Some(layout) = op.view(x.layout())
+    {
+        debug_assert_eq!(layout.shape, metas[0].shape, "{op:?}: view and infer disagree");
+        return SmallVec::from_elem(Data { layout, dtype: metas[0].dtype, buffer: x.0.data.buffer.clone() }, 1);
+    }
+    let mut buffers: SmallVec<[Buffer; 1]> = metas.iter().map(|m| Buffer::recycled(m.bytes())).collect();
+    let views: SmallVec<[Input; 4]> = inputs.iter().map(|t| Input(&t.0.data)).collect();
+    let mut outputs: SmallVec<[Output; 1]> =
+        metas.iter().zip(&mut buffers).map(|(meta, buffer)| Output { meta, buffer }).collect();
+    op.run(&views, &mut outputs);
+    drop(outputs);
+    let layouts = metas.iter().map(|m| (Layout::contiguous(&m.shape), m.dtype));
+    layouts.zip(buffers).map(|((layout, dtype), b)| Data { layout, dtype, buffer: Arc::new(b) }).collect()
+}
+
+/// What a kernel sees of an input: its type, layout and elements.
+#[derive(Clone, Copy)]
+pub struct Input<'a>(&'a Data);
+
+impl<'a> Input<'a> {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// Sizes, strides and offset.
+    pub fn layout(&self) -> &'a Layout {
+        &self.0.layout
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &'a Shape {
+        &self.0.layout.shape
+    }
+
+    /// The whole buffer, to be indexed through the layout.
+    pub fn buffer<T: Element>(&self) -> &'a [T] {
+        debug_assert_eq!(T::DTYPE, self.dtype());
+        self.0.buffer.slice()
+    }
+
+    /// The elements if they lie row-major without gaps.
+    pub fn slice<T: Element>(&self) -> Option<&'a [T]> {
+        let layout = self.layout();
+        let all = self.buffer::<T>();
+        layout.is_contiguous().then(|| &all[layout.offset.min(all.len())..][..layout.shape.elements()])
+    }
+
+    /// The elements in row-major order, copied only if they do not lie so.
+    pub fn contiguous<T: Element>(&self) -> Contiguous<'a, T> {
+        self.arranged(self.layout())
+    }
+
+    /// The elements in the row-major order of another layout over the same buffer (a permutation, say).
+    pub fn arranged<T: Element>(&self, layout: &Layout) -> Contiguous<'a, T> {
+        let all = self.buffer::<T>();
+        if layout.is_contiguous() {
+            return Contiguous::Borrowed(&all[layout.offset.min(all.len())..][..layout.shape.elements()]);
+        }
+        let mut copy = Buffer::recycled(layout.shape.elements() * size_of::<T>());
+        crate::run::copy::gather(all, layout, copy.slice_mut());
+        Contiguous::Copied(copy, std::marker::PhantomData)
+    }
+}
+
+/// Row-major elements: borrowed from the tensor or copied into pooled memory.
+pub enum Contiguous<'a, T> {
+    /// The tensor's own elements.
+    Borrowed(&'a [T]),
+    /// A rearranged copy.
+    Copied(Buffer, std::marker::PhantomData<T>),
+}
+
+impl<T: Element> Deref for Contiguous<'_, T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        match self {
+            Contiguous::Borrowed(slice) => slice,
+            Contiguous::Copied(buffer, _) => buffer.slice(),
+        }
+    }
+}
+
+/// What a kernel writes: a contiguous output.
+pub struct Output<'a> {
+    meta: &'a Meta,
+    buffer: &'a mut Buffer,
+}
+
+impl Output<'_> {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.meta.dtype
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.meta.shape
+    }
+
+    /// The elements, row-major; their present values are arbitrary.
+    pub fn slice<T: Element>(&mut self) -> &mut [T] {
+        debug_assert_eq!(T::DTYPE, self.meta.dtype);
+        self.buffer.slice_mut()
+    }
+}
+
+/// One output of the given shape and type: what most shape rules return.
+pub fn one(meta: Meta) -> Result<Metas> {
+    Ok(SmallVec::from_elem(meta, 1))
+}
+
+/// The error for an op that takes floats only.
+pub fn require_float(op: &dyn Op, meta: &Meta) -> Result<()> {
+    if meta.dtype.is_float() {
+        return Ok(());
+    }
+    let message = format!("needs a floating-point tensor, got {}; convert with .to_dtype(DType::F32)", meta.dtype);
+    Err(Error::op(op.name(), message))
+}

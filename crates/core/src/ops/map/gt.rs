@@ -1,0 +1,44 @@
+//! `gt`: `a > b`, element by element, as bool.
+
+use crate::ops::prelude::*;
+
+#[derive(Debug)]
+struct Gt;
+
+impl Op for Gt {
+    fn name(&self) -> &'static str {
+        "gt"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(Meta::new(x[0].shape.broadcast(&x[1].shape, self.name())?, DType::Bool))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(all x[0].dtype(), T => map::binary(x, &mut y[0], each2(|a: T, b: T| a > b)));
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a bool result has no gradient")
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// `self > other`, broadcasting; false where either is NaN.
+    pub fn gt(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        apply(Gt, &[&a, &b])
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("gt", |a, x| {
+        let (left, right) = a.pair(x);
+        vec![left.gt(right)]
+    })
+}

@@ -1,0 +1,39 @@
+//! The table of contents of all operations: one file per op, found at `ops/GROUP/NAME.rs`.
+//!
+//! To add an op, write its file and add its name here; `docs/anatomy-of-an-op.md` walks through one.
+
+use crate::testing::Cases;
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $group:ident: $($name:ident)*;)*) => {
+        $(
+            $(#[$doc])*
+            pub mod $group { $( pub mod $name; )* }
+        )*
+
+        /// The test cases of every op, in the order of the table.
+        pub fn all_cases() -> Vec<Cases> {
+            vec![$($( $group::$name::cases() ),*),*]
+        }
+    };
+}
+
+ops! {
+    /// Element by element, with broadcasting.
+    map: add sub mul div neg exp relu gt cast;
+    /// Other layouts of the same elements.
+    shape: reshape permute expand;
+    /// Combining elements along axes.
+    reduce: sum;
+}
+
+/// What an op's file needs.
+mod prelude {
+    pub(crate) use crate::grad::{Grad, Grads};
+    pub(crate) use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, one, require_float};
+    pub(crate) use crate::run::map::{each, each2};
+    pub(crate) use crate::run::{map, rows};
+    pub(crate) use crate::tensor::{Axes, DType, Element, Layout, Meta, Operand, Shape, Tensor};
+    pub(crate) use crate::testing::Cases;
+    pub(crate) use crate::{Error, Result, dispatch, fallible};
+}

@@ -1,0 +1,73 @@
+//! `sum` over any axes.
+
+use crate::ops::prelude::*;
+
+#[derive(Debug)]
+struct Sum {
+    axes: Vec<usize>,
+    keep: bool,
+}
+
+impl Op for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Reduce
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(Meta::new(x[0].shape.reduce(&self.axes, self.keep), x[0].dtype.accumulator()))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        match x[0].dtype() {
+            DType::F32 => rows::sum::<f32>(&x[0], &self.axes, &mut y[0]),
+            DType::F64 => rows::sum::<f64>(&x[0], &self.axes, &mut y[0]),
+            dtype => dispatch!(all dtype, T => if T::DTYPE.is_float() {
+                dispatch!(floats dtype, Y => rows::fold(&x[0], &self.axes, &mut y[0], |row: &[T]| {
+                    Y::from_f64(row.iter().map(|v| v.to_f64()).sum())
+                }))
+            } else {
+                rows::fold(&x[0], &self.axes, &mut y[0], |row: &[T]| {
+                    row.iter().fold(0i64, |sum, v| sum.wrapping_add(v.to_i64()))
+                })
+            }),
+        }
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        let shape = &g.meta(0).shape;
+        vec![Some(g.of(0).reshape(shape.reduce(&self.axes, true)).expand(shape))]
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// The sum over the given axes (`..` for all), which disappear. Integers and bools are summed as `i64`.
+    ///
+    /// ```
+    /// # use hadal_core::Tensor;
+    /// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.sum(..).item::<f32>(), 10.0);
+    /// assert_eq!(x.sum(-1).to_vec::<f32>(), [3.0, 7.0]);
+    /// ```
+    pub fn sum(&self, axes: impl Into<Axes>) -> Result<Tensor> {
+        let axes = axes.into().resolve(self.shape(), "sum")?.to_vec();
+        apply(Sum { axes, keep: false }, &[self])
+    }
+
+    /// The sum over the given axes, which stay with size 1.
+    pub fn sum_keepdim(&self, axes: impl Into<Axes>) -> Result<Tensor> {
+        let axes = axes.into().resolve(self.shape(), "sum")?.to_vec();
+        apply(Sum { axes, keep: true }, &[self])
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("sum", |a, x| {
+        let axes = a.axes("dim");
+        vec![if a.flag("keepdim") { x[0].sum_keepdim(axes) } else { x[0].sum(axes) }]
+    })
+}

@@ -1,0 +1,163 @@
+//! `Param`: a named place that holds a tensor. All mutable state lives in this one cell type.
+
+use crate::grad::LeafId;
+use crate::tensor::{Data, Element, Inner, Tensor};
+use crate::{Error, Result};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock, RwLock};
+
+/// What a place is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Learned: an optimizer updates it by its gradient.
+    Parameter,
+    /// Saved with the model but not learned: running statistics.
+    Buffer,
+}
+
+/// A named place that holds a tensor: what a layer owns and an optimizer updates.
+///
+/// Cloning a `Param` makes a second handle on the same place (tied weights); `get` gives the present value.
+#[derive(Clone)]
+pub struct Param(Arc<Place>);
+
+struct Place {
+    value: RwLock<Tensor>,
+    id: LeafId,
+    role: Role,
+    frozen: AtomicBool,
+    name: OnceLock<String>,
+}
+
+impl Param {
+    /// A learned parameter with this initial value.
+    pub fn new(value: Tensor) -> Param {
+        Param::with_role(value, Role::Parameter)
+    }
+
+    /// State that is saved with the model but has no gradient.
+    pub fn buffer(value: Tensor) -> Param {
+        Param::with_role(value, Role::Buffer)
+    }
+
+    fn with_role(value: Tensor, role: Role) -> Param {
+        let id = LeafId::fresh();
+        let value = if role == Role::Parameter { value.detach().leaf(id) } else { value.detach() };
+        Param(Arc::new(Place {
+            value: RwLock::new(value),
+            id,
+            role,
+            frozen: AtomicBool::new(false),
+            name: OnceLock::new(),
+        }))
+    }
+
+    /// The present value; for a parameter that is not frozen, a leaf of the graph.
+    pub fn get(&self) -> Tensor {
+        self.0.value.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// Parameter or buffer.
+    pub fn role(&self) -> Role {
+        self.0.role
+    }
+
+    /// Whether an optimizer should update it: a parameter that is not frozen.
+    pub fn is_trainable(&self) -> bool {
+        self.0.role == Role::Parameter && !self.0.frozen.load(Relaxed)
+    }
+
+    /// Makes it a constant: no gradient, no update.
+    pub fn freeze(&self) {
+        self.set_frozen(true);
+    }
+
+    /// Lets it learn again.
+    pub fn unfreeze(&self) {
+        self.set_frozen(false);
+    }
+
+    fn set_frozen(&self, frozen: bool) {
+        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
+        self.0.frozen.store(frozen, Relaxed);
+        *slot = self.attach(slot.0.data.clone());
+    }
+
+    /// The dotted name within its model (`layer1.0.conv1.weight`), once the model has been visited.
+    pub fn name(&self) -> &str {
+        self.0.name.get().map_or("(not yet named)", String::as_str)
+    }
+
+    /// Gives the place its name; the first name stays.
+    pub fn set_name(&self, name: &str) {
+        self.0.name.get_or_init(|| name.to_owned());
+    }
+
+    pub(crate) fn id(&self) -> LeafId {
+        self.0.id
+    }
+
+    /// Whether both are handles on the same place.
+    pub fn is_same(&self, other: &Param) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A number that is unique to this place while the program runs.
+    pub fn key(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Replaces the value. The shape must stay; the type is converted to the present one.
+    pub fn set(&self, value: &Tensor) -> Result<()> {
+        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
+        if slot.shape() != value.shape() {
+            let message = format!("`{}` has shape {}, got {}", self.name(), slot.shape(), value.shape());
+            return Err(Error::op("parameter", message));
+        }
+        let value = crate::no_grad(|| value.to_dtype(slot.dtype()));
+        *slot = self.attach(value.0.data.clone());
+        Ok(())
+    }
+
+    /// Replaces the value, shape and type included: how a lazy layer or `to_dtype` fills the place.
+    pub fn replace(&self, value: &Tensor) {
+        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
+        *slot = self.attach(value.0.data.clone());
+    }
+
+    /// Changes the elements in place when nobody else holds the bytes, and in a copy otherwise:
+    /// a value that the tape kept never changes. `T` is the tensor's own type.
+    pub fn update<T: Element>(&self, f: impl FnOnce(&mut [T])) {
+        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
+        let old = std::mem::replace(&mut *slot, Tensor::from(0u8));
+        let mut data = match Arc::try_unwrap(old.0) {
+            Ok(Inner { data, .. }) => data,
+            Err(shared) => shared.data.clone(),
+        };
+        assert_eq!(data.dtype, T::DTYPE, "parameter `{}` is {}", self.name(), data.dtype);
+        let whole =
+            data.layout.is_contiguous() && data.layout.shape.elements() * size_of::<T>() == data.buffer.bytes().len();
+        match Arc::get_mut(&mut data.buffer).filter(|_| whole) {
+            Some(buffer) => f(buffer.slice_mut()),
+            None => {
+                let mut copy = Tensor::make(data.clone(), None).to_vec::<T>();
+                f(&mut copy);
+                data = Tensor::from_vec(copy, &data.layout.shape).0.data.clone();
+            }
+        }
+        *slot = self.attach(data);
+    }
+
+    fn attach(&self, data: Data) -> Tensor {
+        let value = Tensor::make(data, None);
+        if self.is_trainable() { value.leaf(self.0.id) } else { value }
+    }
+}
+
+impl fmt::Debug for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.get();
+        write!(f, "{} {} {}", self.name(), value.dtype(), value.shape())
+    }
+}

@@ -1,0 +1,51 @@
+//! The random number generator's state; the numbers themselves are Philox functions of (seed, stream, element).
+
+use crate::{Param, Tensor};
+use std::sync::OnceLock;
+
+/// Hands out keys `(seed, stream)`: one stream per random operation, in program order.
+///
+/// Element `i` of an operation's result depends on the key and `i` only, never on threads or shapes.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    state: Param,
+}
+
+impl Generator {
+    /// Starting at stream 0 of `seed`.
+    pub fn new(seed: u64) -> Generator {
+        Generator { state: Param::buffer(Tensor::from([seed as i64, 0])) }
+    }
+
+    /// Restarts at stream 0 of `seed`.
+    pub fn manual_seed(&self, seed: u64) {
+        self.state.update(|state: &mut [i64]| state.copy_from_slice(&[seed as i64, 0]));
+    }
+
+    /// The key of the next operation: `[seed, stream]` as `i64`.
+    pub fn next_key(&self) -> Tensor {
+        let mut key = [0; 2];
+        self.state.update(|state: &mut [i64]| {
+            key.copy_from_slice(state);
+            state[1] = state[1].wrapping_add(1);
+        });
+        Tensor::from(key)
+    }
+
+    /// The state `[seed, next stream]`, to be saved and restored with [`Param::set`].
+    pub fn state(&self) -> &Param {
+        &self.state
+    }
+}
+
+/// The generator that random operations and dropout use.
+pub fn default_generator() -> &'static Generator {
+    static DEFAULT: OnceLock<Generator> = OnceLock::new();
+    DEFAULT.get_or_init(|| Generator::new(0))
+}
+
+/// Restarts the default generator: the same program then draws the same numbers.
+/// A program that never calls this starts from seed 0.
+pub fn manual_seed(seed: u64) {
+    default_generator().manual_seed(seed);
+}

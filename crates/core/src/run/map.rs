@@ -1,0 +1,267 @@
+//! Elementwise work in tiles that stay in the first-level cache.
+//!
+//! An input that is not contiguous (broadcast, transposed, sliced) is first gathered into a tile, so a
+//! kernel is always a plain function over slices. Work is split into fixed chunks, so results do not
+//! depend on the number of threads.
+
+use crate::DType;
+use crate::op::{Input, Output};
+use crate::tensor::{Element, Layout, Shape};
+use hadal_kernels::threads::for_chunks_mut;
+use half::{bf16, f16};
+use smallvec::SmallVec;
+
+/// Elements per tile: three f32 tiles fill 12 KiB of a 32 KiB cache.
+pub const TILE: usize = 1024;
+/// Elements per task.
+pub const CHUNK: usize = 32 * TILE;
+
+/// Reads any layout in row-major order, piece by piece.
+pub struct Reader<'a, T> {
+    all: &'a [T],
+    offset: isize,
+    /// Sizes and strides, neighbours merged where they are gapless.
+    axes: SmallVec<[(usize, isize); 6]>,
+}
+
+impl<'a, T: Element> Reader<'a, T> {
+    /// Over the elements of `layout`.
+    pub fn new(all: &'a [T], layout: &Layout) -> Reader<'a, T> {
+        let mut axes: SmallVec<[(usize, isize); 6]> = SmallVec::new();
+        for (&size, &stride) in layout.shape.iter().zip(&layout.strides).filter(|(n, _)| **n != 1) {
+            match axes.last_mut() {
+                Some((n, s)) if *s == stride * size as isize => (*n, *s) = (*n * size, stride),
+                _ => axes.push((size, stride)),
+            }
+        }
+        Reader { all, offset: layout.offset as isize, axes }
+    }
+
+    fn broadcast(input: &Input<'a>, shape: &Shape) -> Reader<'a, T> {
+        Reader::new(input.buffer(), &input.layout().broadcast_to(shape))
+    }
+
+    /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.
+    fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
+        if let [] | [(_, 1)] = self.axes[..]
+            && (len == 1 || !self.axes.is_empty())
+        {
+            let first = self.offset as usize + start;
+            return &self.all[first..first + len];
+        }
+        self.read(start, &mut tile[..len]);
+        &tile[..len]
+    }
+
+    /// Copies elements `start..start + out.len()` into `out`.
+    pub fn read(&self, start: usize, out: &mut [T]) {
+        if out.is_empty() {
+            return;
+        }
+        let Some((&(inner, stride), outer)) = self.axes.split_last() else {
+            return out.fill(self.all[self.offset as usize]);
+        };
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
+        let (mut row, mut column) = (start / inner, start % inner);
+        let mut at = self.offset;
+        for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
+            *i = row % size;
+            row /= size;
+            at += *i as isize * stride;
+        }
+        let mut done = 0;
+        loop {
+            let len = (inner - column).min(out.len() - done);
+            let first = at + column as isize * stride;
+            let part = &mut out[done..done + len];
+            match stride {
+                1 => part.copy_from_slice(&self.all[first as usize..first as usize + len]),
+                0 => part.fill(self.all[first as usize]),
+                _ => {
+                    for (i, value) in part.iter_mut().enumerate() {
+                        *value = self.all[(first + i as isize * stride) as usize];
+                    }
+                }
+            }
+            done += len;
+            if done == out.len() {
+                return;
+            }
+            column = 0;
+            for (i, &(size, stride)) in index.iter_mut().zip(outer).rev() {
+                *i += 1;
+                at += stride;
+                if *i < size {
+                    break;
+                }
+                at -= stride * size as isize;
+                *i = 0;
+            }
+        }
+    }
+}
+
+/// The tiles of one chunk: `(first element, tile of the output)`.
+fn tiles<T>(chunk: usize, part: &mut [T]) -> impl Iterator<Item = (usize, &mut [T])> {
+    part.chunks_mut(TILE).enumerate().map(move |(i, tile)| (chunk * CHUNK + i * TILE, tile))
+}
+
+/// `y = f(x)`, tile by tile.
+pub fn unary<A: Element, Y: Element>(x: &Input, y: &mut Output, f: impl Fn(&[A], &mut [Y]) + Sync) {
+    let a = Reader::<A>::broadcast(x, y.shape());
+    for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
+        let mut scratch = [A::default(); TILE];
+        for (at, tile) in tiles(chunk, part) {
+            f(a.tile(at, tile.len(), &mut scratch), tile);
+        }
+    });
+}
+
+/// `y = f(a, b)`, tile by tile; the inputs broadcast to the output's shape.
+pub fn binary<A: Element, B: Element, Y: Element>(
+    x: &[Input],
+    y: &mut Output,
+    f: impl Fn(&[A], &[B], &mut [Y]) + Sync,
+) {
+    let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
+    for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
+        let (mut scratch_a, mut scratch_b) = ([A::default(); TILE], [B::default(); TILE]);
+        for (at, tile) in tiles(chunk, part) {
+            let len = tile.len();
+            f(a.tile(at, len, &mut scratch_a), b.tile(at, len, &mut scratch_b), tile);
+        }
+    });
+}
+
+/// `y = f(a, b, c)`, tile by tile; the inputs broadcast to the output's shape.
+pub fn ternary<A: Element, B: Element, C: Element, Y: Element>(
+    x: &[Input],
+    y: &mut Output,
+    f: impl Fn(&[A], &[B], &[C], &mut [Y]) + Sync,
+) {
+    let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
+    let c = Reader::<C>::broadcast(&x[2], y.shape());
+    for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
+        let (mut scratch_a, mut scratch_b) = ([A::default(); TILE], [B::default(); TILE]);
+        let mut scratch_c = [C::default(); TILE];
+        for (at, tile) in tiles(chunk, part) {
+            let len = tile.len();
+            let a = a.tile(at, len, &mut scratch_a);
+            f(a, b.tile(at, len, &mut scratch_b), c.tile(at, len, &mut scratch_c), tile);
+        }
+    });
+}
+
+/// A slice kernel from a function of one element.
+pub fn each<A: Copy, Y>(f: impl Fn(A) -> Y + Sync) -> impl Fn(&[A], &mut [Y]) + Sync {
+    move |a, y| y.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a))
+}
+
+/// A slice kernel from a function of two elements.
+pub fn each2<A: Copy, B: Copy, Y>(f: impl Fn(A, B) -> Y + Sync) -> impl Fn(&[A], &[B], &mut [Y]) + Sync {
+    move |a, b, y| y.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b))
+}
+
+/// A slice kernel from a function of three elements.
+pub fn each3<A: Copy, B: Copy, C: Copy, Y>(
+    f: impl Fn(A, B, C) -> Y + Sync,
+) -> impl Fn(&[A], &[B], &[C], &mut [Y]) + Sync {
+    move |a, b, c, y| y.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c))
+}
+
+/// A function of floats given as an f32 and an f64 kernel; half types are computed in f32.
+pub fn float(
+    x: &Input,
+    y: &mut Output,
+    single: impl Fn(&[f32], &mut [f32]) + Sync,
+    double: impl Fn(&[f64], &mut [f64]) + Sync,
+) {
+    match x.dtype() {
+        DType::F32 => unary(x, y, single),
+        DType::F64 => unary(x, y, double),
+        DType::F16 => unary(x, y, through_f32::<f16>(single)),
+        DType::BF16 => unary(x, y, through_f32::<bf16>(single)),
+        other => unreachable!("`infer` does not admit {other} here"),
+    }
+}
+
+/// A function of two floats given as an f32 and an f64 kernel; half types are computed in f32.
+pub fn float2(
+    x: &[Input],
+    y: &mut Output,
+    single: impl Fn(&[f32], &[f32], &mut [f32]) + Sync,
+    double: impl Fn(&[f64], &[f64], &mut [f64]) + Sync,
+) {
+    match y.dtype() {
+        DType::F32 => binary(x, y, single),
+        DType::F64 => binary(x, y, double),
+        DType::F16 => binary(x, y, through_f32_2::<f16>(single)),
+        DType::BF16 => binary(x, y, through_f32_2::<bf16>(single)),
+        other => unreachable!("`infer` does not admit {other} here"),
+    }
+}
+
+fn through_f32<T: Element>(f: impl Fn(&[f32], &mut [f32]) + Sync) -> impl Fn(&[T], &mut [T]) + Sync {
+    move |a, y| {
+        let (mut wide, mut result) = ([0f32; TILE], [0f32; TILE]);
+        let n = y.len();
+        wide.iter_mut().zip(a).for_each(|(w, v)| *w = v.to_f64() as f32);
+        f(&wide[..n], &mut result[..n]);
+        y.iter_mut().zip(&result).for_each(|(y, &r)| *y = T::from_f64(r as f64));
+    }
+}
+
+fn through_f32_2<T: Element>(f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync) -> impl Fn(&[T], &[T], &mut [T]) + Sync {
+    move |a, b, y| {
+        let (mut wide_a, mut wide_b, mut result) = ([0f32; TILE], [0f32; TILE], [0f32; TILE]);
+        let n = y.len();
+        wide_a.iter_mut().zip(a).for_each(|(w, v)| *w = v.to_f64() as f32);
+        wide_b.iter_mut().zip(b).for_each(|(w, v)| *w = v.to_f64() as f32);
+        f(&wide_a[..n], &wide_b[..n], &mut result[..n]);
+        y.iter_mut().zip(&result).for_each(|(y, &r)| *y = T::from_f64(r as f64));
+    }
+}
+
+/// Arithmetic of every number type; integers wrap.
+pub trait Number: Element {
+    /// `self + other`.
+    fn plus(self, other: Self) -> Self;
+    /// `self - other`.
+    fn minus(self, other: Self) -> Self;
+    /// `self * other`.
+    fn times(self, other: Self) -> Self;
+    /// `-self`.
+    fn negated(self) -> Self;
+}
+
+macro_rules! wrapping {
+    ($($t:ty),*) => { $(
+        impl Number for $t {
+            #[inline]
+            fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
+            #[inline]
+            fn minus(self, other: Self) -> Self { self.wrapping_sub(other) }
+            #[inline]
+            fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
+            #[inline]
+            fn negated(self) -> Self { self.wrapping_neg() }
+        }
+    )* };
+}
+wrapping!(u8, i8, i32, i64);
+
+macro_rules! floating {
+    ($($t:ty),*) => { $(
+        impl Number for $t {
+            #[inline]
+            fn plus(self, other: Self) -> Self { self + other }
+            #[inline]
+            fn minus(self, other: Self) -> Self { self - other }
+            #[inline]
+            fn times(self, other: Self) -> Self { self * other }
+            #[inline]
+            fn negated(self) -> Self { -self }
+        }
+    )* };
+}
+floating!(f16, bf16, f32, f64);

@@ -1,0 +1,5 @@
+//! How ops run kernels over tensors of any layout: tiles for elementwise work, rows for reductions.
+
+pub mod copy;
+pub mod map;
+pub mod rows;

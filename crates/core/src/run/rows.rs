@@ -1,0 +1,56 @@
+//! Reductions: the reduced axes are brought to the end, so that a kernel sees contiguous rows.
+
+use crate::op::{Contiguous, Input, Output};
+use crate::tensor::{Element, Layout};
+use hadal_kernels::threads::for_chunks_mut;
+
+/// The input as `[rows, columns]`, the given (sorted) axes making up a row; and the number of columns.
+pub fn rows<'a, T: Element>(x: &Input<'a>, axes: &[usize]) -> (Contiguous<'a, T>, usize) {
+    let columns = axes.iter().map(|&a| x.shape()[a]).product();
+    (x.arranged(&last(x.layout(), axes)), columns)
+}
+
+/// The layout with the given axes moved to the end.
+fn last(layout: &Layout, axes: &[usize]) -> Layout {
+    let kept = (0..layout.shape.rank()).filter(|a| !axes.contains(a));
+    let order: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    layout.permute(&order)
+}
+
+/// One output value per row: `y[row] = f(row)`. Also right for rows without elements.
+pub fn fold<T: Element, Y: Element>(x: &Input, axes: &[usize], y: &mut Output, f: impl Fn(&[T]) -> Y + Sync) {
+    let (values, columns) = rows::<T>(x, axes);
+    let per_task = (super::map::CHUNK / columns.max(1)).max(1);
+    for_chunks_mut(y.slice::<Y>(), per_task, |task, part| {
+        for (i, out) in part.iter_mut().enumerate() {
+            let row = (task * per_task + i) * columns;
+            *out = f(&values[row..row + columns]);
+        }
+    });
+}
+
+/// Sums of rows of f32 or f64: a fixed tree, so that the error grows with the logarithm of the length.
+pub fn sum<T: Element + std::ops::Add<Output = T>>(x: &Input, axes: &[usize], y: &mut Output) {
+    fold(x, axes, y, tree_sum::<T>);
+}
+
+/// Sixteen running sums over blocks of 256, joined by a binary tree; longer slices are halved.
+fn tree_sum<T: Element + std::ops::Add<Output = T>>(values: &[T]) -> T {
+    const LANES: usize = 16;
+    if values.len() > 256 {
+        let half = (values.len() / 2).next_multiple_of(256);
+        return tree_sum(&values[..half]) + tree_sum(&values[half..]);
+    }
+    let mut lanes = [T::default(); LANES];
+    for block in values.chunks(LANES) {
+        lanes.iter_mut().zip(block).for_each(|(lane, &v)| *lane = *lane + v);
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = lanes[i] + lanes[i + width];
+        }
+    }
+    lanes[0]
+}

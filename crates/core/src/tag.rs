@@ -1,0 +1,82 @@
+//! `Tag`: what a layer carries besides its parameters: its name within the model, and hooks on its calls.
+
+use crate::{Module, Tensor, Visitor, scope};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Called after a layer with its tag, input and output; a returned tensor replaces the output.
+pub type ForwardHook = Arc<dyn Fn(&Tag, &Tensor, &Tensor) -> Option<Tensor> + Send + Sync>;
+
+/// A layer's identity. Errors raised inside the layer begin with its name.
+pub struct Tag {
+    kind: &'static str,
+    name: OnceLock<String>,
+    hooks: Mutex<Vec<(usize, ForwardHook)>>,
+}
+
+impl Tag {
+    /// For a layer of this kind (`"Linear"`).
+    pub fn new(kind: &'static str) -> Tag {
+        Tag { kind, name: OnceLock::new(), hooks: Mutex::default() }
+    }
+
+    /// The kind of layer.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The dotted name within the model, once the model has been visited; empty for a model that is one layer.
+    pub fn name(&self) -> Option<&str> {
+        self.name.get().map(String::as_str)
+    }
+
+    /// Gives the layer its name; the first one stays.
+    pub fn set_name(&self, name: &str) {
+        self.name.get_or_init(|| name.to_owned());
+    }
+
+    /// Runs the layer's computation under its name and shows the result to the hooks.
+    #[track_caller]
+    pub fn call(&self, input: &Tensor, forward: impl FnOnce() -> Tensor) -> Tensor {
+        let mut output = match self.name() {
+            Some(name) if !name.is_empty() => scope::within(name, forward),
+            _ => forward(),
+        };
+        let hooks: Vec<_> = self.lock().iter().map(|(_, hook)| hook.clone()).collect();
+        for hook in hooks {
+            if let Some(replacement) = hook(self, input, &output) {
+                output = replacement;
+            }
+        }
+        output
+    }
+
+    /// Calls `hook` after every call of the layer, until [`Tag::remove_hook`] with the number returned.
+    pub fn register_forward_hook(&self, hook: ForwardHook) -> usize {
+        let mut hooks = self.lock();
+        let number = hooks.last().map_or(0, |(n, _)| n + 1);
+        hooks.push((number, hook));
+        number
+    }
+
+    /// Removes a hook.
+    pub fn remove_hook(&self, number: usize) {
+        self.lock().retain(|(n, _)| *n != number);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(usize, ForwardHook)>> {
+        self.hooks.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Module for Tag {
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        visitor.layer(self);
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name().unwrap_or("(not yet named)"))
+    }
+}

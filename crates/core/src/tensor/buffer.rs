@@ -1,0 +1,206 @@
+//! Buffers: 64-byte aligned memory that returns to a pool, or a mapped file.
+//!
+//! Fresh pages cost more than writing to them (a page fault is about a microsecond per 4 KiB), so a
+//! buffer's memory is kept for the next one of its size class. Memory is always initialized: fresh
+//! blocks are zeroed, recycled ones hold old numbers.
+
+use super::Element;
+use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// Where a tensor's bytes live.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Device {
+    /// Main memory, computed on by the processor.
+    #[default]
+    Cpu,
+}
+
+/// The bytes behind one or more tensors.
+pub struct Buffer {
+    memory: Memory,
+    bytes: usize,
+}
+
+enum Memory {
+    /// A block of the pool.
+    Block(Block),
+    /// Read-only bytes owned by someone else (a memory-mapped file), from this position on.
+    Mapped(Arc<dyn AsRef<[u8]> + Send + Sync>, usize),
+}
+
+/// Every block is aligned to a cache line, which is also the widest vector register.
+pub const ALIGNMENT: usize = 64;
+
+impl Buffer {
+    /// Memory for `bytes` bytes that the caller overwrites entirely; its present contents are arbitrary.
+    pub fn recycled(bytes: usize) -> Buffer {
+        Buffer { memory: Memory::Block(Block::take(bytes)), bytes }
+    }
+
+    /// `bytes` bytes of zeros.
+    pub fn zeroed(bytes: usize) -> Buffer {
+        let mut buffer = Buffer::recycled(bytes);
+        buffer.bytes_mut().fill(0);
+        buffer
+    }
+
+    /// A copy of `values`.
+    pub fn from_slice<T: Element>(values: &[T]) -> Buffer {
+        let mut buffer = Buffer::recycled(size_of_val(values));
+        buffer.slice_mut().copy_from_slice(values);
+        buffer
+    }
+
+    /// `bytes` bytes of `source` from `start` on, shared without a copy.
+    /// `None` when they do not start on a multiple of `alignment`, or do not exist.
+    pub fn mapped(
+        source: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        start: usize,
+        bytes: usize,
+        alignment: usize,
+    ) -> Option<Buffer> {
+        let part = (*source).as_ref().get(start..start.checked_add(bytes)?)?;
+        let aligned = part.as_ptr().addr().is_multiple_of(alignment);
+        aligned.then(|| Buffer { memory: Memory::Mapped(source, start), bytes })
+    }
+
+    /// The device that holds the bytes.
+    pub fn device(&self) -> Device {
+        Device::Cpu
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.memory {
+            // SAFETY: the block is at least `bytes` long, initialized, and borrowed through `self`.
+            Memory::Block(block) => unsafe { std::slice::from_raw_parts(block.start.as_ptr(), self.bytes) },
+            Memory::Mapped(source, start) => &(**source).as_ref()[*start..][..self.bytes],
+        }
+    }
+
+    /// The bytes, to change. A mapped file is first copied into memory.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        if let Memory::Mapped(..) = self.memory {
+            let copy = Block::take(self.bytes);
+            // SAFETY: the block is at least `bytes` long and cannot overlap the mapped bytes.
+            unsafe { copy.start.as_ptr().copy_from_nonoverlapping(self.bytes().as_ptr(), self.bytes) };
+            self.memory = Memory::Block(copy);
+        }
+        let Memory::Block(block) = &mut self.memory else { unreachable!("mapped memory was just copied") };
+        // SAFETY: as in `bytes`, and `&mut self` makes the borrow unique.
+        unsafe { std::slice::from_raw_parts_mut(block.start.as_ptr(), self.bytes) }
+    }
+
+    /// The contents as elements of type `T`.
+    pub fn slice<T: Element>(&self) -> &[T] {
+        let bytes = self.bytes();
+        debug_assert!(bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(align_of::<T>()));
+        // SAFETY: aligned (64 bytes, or checked in `mapped`), initialized, and valid for `T` by `Element`'s contract.
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / size_of::<T>()) }
+    }
+
+    /// The contents as elements of type `T`, to change.
+    pub fn slice_mut<T: Element>(&mut self) -> &mut [T] {
+        let bytes = self.bytes_mut();
+        // SAFETY: as in `slice`; a pool block is aligned to 64 bytes.
+        unsafe { std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / size_of::<T>()) }
+    }
+}
+
+/// A piece of memory of one size class; dropped, it goes back to the pool.
+struct Block {
+    start: NonNull<u8>,
+    class: usize,
+}
+
+// SAFETY: a block is uniquely owned memory without thread affinity.
+unsafe impl Send for Block {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Block {}
+
+/// Free blocks by size class.
+#[derive(Default)]
+struct Pool {
+    free: HashMap<usize, Vec<Block>>,
+    held: usize,
+}
+
+/// The pool keeps at most this many free bytes; what exceeds it returns to the system.
+const HELD_AT_MOST: usize = 1 << 30;
+
+fn pool() -> &'static Mutex<Pool> {
+    static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
+    POOL.get_or_init(Mutex::default)
+}
+
+impl Block {
+    /// Size classes: quarter steps between powers of two, so at most a fifth of a block is unused.
+    fn class(bytes: usize) -> usize {
+        if bytes <= ALIGNMENT {
+            return ALIGNMENT;
+        }
+        let step = (bytes.next_power_of_two() / 8).max(ALIGNMENT);
+        bytes.next_multiple_of(step)
+    }
+
+    fn take(bytes: usize) -> Block {
+        let class = Block::class(bytes);
+        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(block) = pool.free.get_mut(&class).and_then(Vec::pop) {
+            pool.held -= class;
+            return block;
+        }
+        drop(pool);
+        let allocation = Block::allocation(class);
+        // SAFETY: the size is not zero.
+        let start = NonNull::new(unsafe { alloc_zeroed(allocation) }).unwrap_or_else(|| handle_alloc_error(allocation));
+        Block { start, class }
+    }
+
+    fn allocation(class: usize) -> Allocation {
+        Allocation::from_size_align(class, ALIGNMENT).expect("a tensor larger than the address space")
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
+        if pool.held + self.class <= HELD_AT_MOST {
+            pool.held += self.class;
+            pool.free.entry(self.class).or_default().push(Block { start: self.start, class: self.class });
+        } else {
+            drop(pool);
+            // SAFETY: allocated in `take` with this very layout, and not used again.
+            unsafe { dealloc(self.start.as_ptr(), Block::allocation(self.class)) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_and_waste_little() {
+        for bytes in [0, 1, 63, 64, 65, 1000, 4096, 5000, 1 << 20, (1 << 20) + 1] {
+            let buffer = Buffer::recycled(bytes);
+            assert_eq!(buffer.bytes().as_ptr().addr() % ALIGNMENT, 0);
+            assert_eq!(buffer.bytes().len(), bytes);
+            let class = Block::class(bytes);
+            assert!(class >= bytes && class <= (bytes + bytes / 4 + 2 * ALIGNMENT), "{bytes} → {class}");
+        }
+    }
+
+    #[test]
+    fn mapped_bytes_are_copied_before_a_change() {
+        let source: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(vec![1u8, 2, 3, 4]);
+        let mut buffer = Buffer::mapped(source.clone(), 1, 2, 1).unwrap();
+        buffer.bytes_mut()[0] = 9;
+        assert_eq!(buffer.bytes(), [9, 3]);
+        assert_eq!((*source).as_ref(), [1, 2, 3, 4]);
+        assert!(Buffer::mapped(source, 3, 2, 1).is_none());
+    }
+}

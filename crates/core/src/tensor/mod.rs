@@ -1,0 +1,149 @@
+//! The tensor: an immutable, reference-counted, n-dimensional array that may remember how it was computed.
+
+mod buffer;
+mod create;
+mod dtype;
+mod layout;
+mod operators;
+mod print;
+mod read;
+mod shape;
+
+pub use buffer::{Buffer, Device};
+pub use create::Scalar;
+pub use dtype::{Category, DType, Element};
+pub use layout::{Layout, Strides};
+pub use operators::Operand;
+pub use shape::{Axes, Shape};
+
+use crate::grad::Origin;
+use std::sync::Arc;
+
+/// An n-dimensional array.
+///
+/// Rank, element type and device are run-time properties. A tensor is a value: operations return new
+/// tensors, views share memory, and cloning costs one reference count.
+///
+/// ```
+/// use hadal_core::Tensor;
+/// let x = Tensor::from([[1.0f32, 2.0], [3.0, 4.0]]);
+/// let y = (&x * 2.0).sum(0);
+/// assert_eq!(y.to_vec::<f32>(), [8.0, 12.0]);
+/// ```
+#[derive(Clone)]
+pub struct Tensor(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) data: Data,
+    pub(crate) origin: Option<Origin>,
+}
+
+/// A tensor's value without its history: what the tape keeps.
+#[derive(Clone)]
+pub(crate) struct Data {
+    pub(crate) layout: Layout,
+    pub(crate) dtype: DType,
+    pub(crate) buffer: Arc<Buffer>,
+}
+
+/// What is known of a tensor before it is computed: all that an op's shape rule may look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The sizes of the axes.
+    pub shape: Shape,
+    /// The type of the elements.
+    pub dtype: DType,
+    /// Where the bytes are.
+    pub device: Device,
+}
+
+impl Meta {
+    /// A tensor of this shape and type in main memory.
+    pub fn new(shape: impl Into<Shape>, dtype: DType) -> Meta {
+        Meta { shape: shape.into(), dtype, device: Device::Cpu }
+    }
+
+    /// The same with another shape.
+    pub fn with_shape(&self, shape: impl Into<Shape>) -> Meta {
+        Meta { shape: shape.into(), ..self.clone() }
+    }
+
+    /// The same with another type.
+    pub fn with_dtype(&self, dtype: DType) -> Meta {
+        Meta { dtype, ..self.clone() }
+    }
+
+    /// The number of bytes of the elements.
+    pub fn bytes(&self) -> usize {
+        self.shape.elements() * self.dtype.size()
+    }
+}
+
+impl Tensor {
+    pub(crate) fn make(data: Data, origin: Option<Origin>) -> Tensor {
+        Tensor(Arc::new(Inner { data, origin }))
+    }
+
+    /// A tensor over `buffer`, whose elements have the type `dtype`.
+    pub(crate) fn of_buffer(buffer: Buffer, layout: Layout, dtype: DType) -> Tensor {
+        Tensor::make(Data { layout, dtype, buffer: Arc::new(buffer) }, None)
+    }
+
+    /// The sizes of the axes; `[]` for a scalar.
+    pub fn shape(&self) -> &Shape {
+        &self.0.data.layout.shape
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape().rank()
+    }
+
+    /// The size of one axis, counted from the end when negative.
+    #[track_caller]
+    pub fn size(&self, axis: isize) -> usize {
+        match self.shape().axis(axis, "size") {
+            Ok(axis) => self.shape()[axis],
+            Err(error) => error.raise(),
+        }
+    }
+
+    /// The number of elements.
+    pub fn elements(&self) -> usize {
+        self.shape().elements()
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.0.data.dtype
+    }
+
+    /// The device that holds the elements.
+    pub fn device(&self) -> Device {
+        self.0.data.buffer.device()
+    }
+
+    /// Strides in elements, which may be 0 (broadcast) or negative (flipped).
+    pub fn strides(&self) -> &[isize] {
+        &self.0.data.layout.strides
+    }
+
+    /// Whether the elements lie row-major without gaps.
+    pub fn is_contiguous(&self) -> bool {
+        self.0.data.layout.is_contiguous()
+    }
+
+    /// Shape, type and device together.
+    pub fn meta(&self) -> Meta {
+        Meta { shape: self.shape().clone(), dtype: self.dtype(), device: self.device() }
+    }
+
+    /// Whether the two share memory.
+    pub fn shares_memory(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.0.data.buffer, &other.0.data.buffer)
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.data.layout
+    }
+}

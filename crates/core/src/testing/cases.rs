@@ -1,0 +1,201 @@
+//! An op's cases, and every check that they drive.
+
+use super::fixture::{difference, float_as};
+use super::{Attributes, Fixture, FixtureCase, gradient_check, gradient_check_twice};
+use crate::{DType, Keep, Tensor, partial_grad};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+type Call = fn(&Attributes, &[Tensor]) -> Vec<Tensor>;
+
+/// How one op is called, given a case's attributes and inputs. The cases themselves are those that
+/// PyTorch recorded in `fixtures/ops/{op}.safetensors`, and any added here.
+pub struct Cases {
+    /// The op's name, which is also that of its fixture.
+    pub op: &'static str,
+    call: Call,
+    added: Vec<(String, FixtureCase)>,
+    differentiable_twice: bool,
+}
+
+impl Cases {
+    /// Cases of `op`, called by `call`.
+    pub fn new(op: &'static str, call: Call) -> Cases {
+        Cases { op, call, added: Vec::new(), differentiable_twice: true }
+    }
+
+    /// Adds a case with expected results from a source named in a comment beside it.
+    pub fn with(mut self, name: &str, attributes: &str, inputs: &[Tensor], outputs: &[Tensor]) -> Cases {
+        let mut case = FixtureCase { attributes: Attributes::parse(attributes), ..FixtureCase::default() };
+        for (i, t) in inputs.iter().enumerate() {
+            case.tensors.insert(format!("in{i}"), t.clone());
+        }
+        for (i, t) in outputs.iter().enumerate() {
+            case.tensors.insert(format!("out{i}"), t.clone());
+        }
+        self.added.push((name.to_owned(), case));
+        self
+    }
+}
+
+/// The result of checking one op.
+#[derive(Default, Debug)]
+pub struct Check {
+    /// The number of cases compared with recorded results.
+    pub compared: usize,
+    /// The number of those with gradients.
+    pub gradients: usize,
+    /// One line per failure.
+    pub failures: Vec<String>,
+}
+
+/// Relative error allowed in f32 and f64.
+const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
+
+/// Checks all cases of an op: values and gradients in f32 and f64 against the record, the same bits for
+/// strided inputs, for 1, 2, 3 and 8 threads, and gradients of first and second order by differences.
+pub fn check_cases(cases: &Cases) -> Check {
+    let mut check = Check::default();
+    let file = format!("ops/{}", cases.op);
+    let recorded = if Fixture::exists(&file) { Fixture::read(&file).cases } else { Default::default() };
+    if recorded.is_empty() && cases.added.is_empty() {
+        check.failures.push(format!("{}: no recorded and no added case", cases.op));
+    }
+    for (name, case) in recorded.iter().chain(cases.added.iter().map(|(n, c)| (n, c))) {
+        let mut fail = |what: &str| check.failures.push(format!("{}/{name}: {what}", cases.op));
+        let run = AssertUnwindSafe(|| check_case(cases, case, &mut fail));
+        match catch_unwind(run) {
+            Ok(()) => check.compared += 1,
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().map(String::as_str);
+                let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("panic");
+                fail(&format!("panicked: {text}"));
+            }
+        }
+        check.gradients += !case.numbered("grad").is_empty() as usize;
+    }
+    check
+}
+
+fn check_case(cases: &Cases, case: &FixtureCase, fail: &mut impl FnMut(&str)) {
+    let call = |x: &[Tensor]| (cases.call)(&case.attributes, x);
+    for (dtype, tolerance) in TOLERANCES {
+        let inputs = case.inputs(dtype);
+        let outputs = call(&inputs);
+        for (i, expected) in case.numbered("out") {
+            let Some(got) = outputs.get(i) else {
+                fail(&format!("{dtype}: no output {i}"));
+                continue;
+            };
+            let found = difference(got, expected);
+            let exact = !expected.dtype().is_float();
+            if found > if exact { 0.0 } else { tolerance } {
+                fail(&format!("{dtype}: output {i} differs by {found:e}\n  got      {got:?}\n  expected {expected:?}"));
+            }
+        }
+        check_gradients(case, dtype, tolerance, &call, fail);
+        check_bits(&inputs, &outputs, &call, fail);
+    }
+    if !case.numbered("grad").is_empty() && case.attributes.flag_or("smooth", true) {
+        check_numerically(cases, case, &call, fail);
+    }
+}
+
+fn check_gradients(
+    case: &FixtureCase,
+    dtype: DType,
+    tolerance: f64,
+    call: &dyn Fn(&[Tensor]) -> Vec<Tensor>,
+    fail: &mut impl FnMut(&str),
+) {
+    let expected = case.numbered("grad");
+    if expected.is_empty() {
+        return;
+    }
+    let leaves: Vec<Tensor> = case.inputs(dtype).iter().map(Tensor::requires_grad).collect();
+    let outputs = call(&leaves);
+    let seeds: Vec<(usize, Tensor)> =
+        case.numbered("seed").into_iter().map(|(i, t)| (i, t.to_dtype(outputs[i].dtype()))).collect();
+    let live: Vec<&(usize, Tensor)> = seeds.iter().filter(|(i, _)| outputs[*i].has_grad()).collect();
+    let ys: Vec<&Tensor> = live.iter().map(|(i, _)| &outputs[*i]).collect();
+    let weights: Vec<Option<&Tensor>> = live.iter().map(|(_, t)| Some(t)).collect();
+    let xs: Vec<&Tensor> = leaves.iter().collect();
+    let found = match partial_grad(&ys, &weights, &xs, Keep::Nothing) {
+        Ok(found) => found,
+        Err(error) => return fail(&format!("{dtype}: {error}")),
+    };
+    for (i, expected) in expected {
+        let got = found[i].clone().unwrap_or_else(|| leaves[i].zeros_like());
+        let found = difference(&got, expected);
+        if found > tolerance {
+            fail(&format!("{dtype}: gradient {i} differs by {found:e}\n  got      {got:?}\n  expected {expected:?}"));
+        }
+    }
+}
+
+/// The same bits whatever the layout of the inputs and the number of threads.
+fn check_bits(
+    inputs: &[Tensor],
+    outputs: &[Tensor],
+    call: &dyn Fn(&[Tensor]) -> Vec<Tensor>,
+    fail: &mut impl FnMut(&str),
+) {
+    let same = |a: &[Tensor], b: &[Tensor]| a.iter().zip(b).all(|(a, b)| a.to_bytes() == b.to_bytes());
+    let strided: Vec<Tensor> = inputs.iter().map(scattered).collect();
+    if !same(&call(&strided), outputs) {
+        fail("other bits for strided inputs");
+    }
+    let before = hadal_kernels::threads::threads();
+    for threads in [1, 2, 3, 8] {
+        hadal_kernels::threads::set_threads(threads);
+        let again = call(inputs);
+        hadal_kernels::threads::set_threads(before);
+        if !same(&again, outputs) {
+            fail(&format!("other bits with {threads} threads"));
+        }
+    }
+}
+
+/// An equal tensor whose elements lie apart and transposed in memory.
+fn scattered(t: &Tensor) -> Tensor {
+    let n = t.elements();
+    if t.rank() == 0 || n == 0 {
+        return t.clone();
+    }
+    let reversed: Vec<isize> = (0..t.rank() as isize).rev().collect();
+    let transposed = t.permute(&reversed);
+    let mut shape = transposed.shape().to_vec();
+    let apart: Vec<u8> =
+        transposed.to_bytes().chunks(t.dtype().size()).flat_map(|element| [element, element].concat()).collect();
+    shape.push(2);
+    let mut buffer = crate::Buffer::recycled(apart.len());
+    buffer.bytes_mut().copy_from_slice(&apart);
+    let wide = Tensor::from_buffer(buffer, shape, t.dtype()).expect("twice the elements");
+    let layout = wide.layout().select(t.rank(), 1);
+    let mut data = wide.0.data.clone();
+    data.layout = layout.permute(&reversed.iter().map(|&a| a as usize).collect::<Vec<_>>());
+    Tensor::make(data, None)
+}
+
+/// Gradients of first and second order by finite differences, in f64, for cases at smooth points.
+fn check_numerically(
+    cases: &Cases,
+    case: &FixtureCase,
+    call: &dyn Fn(&[Tensor]) -> Vec<Tensor>,
+    fail: &mut impl FnMut(&str),
+) {
+    let inputs: Vec<Tensor> = case.inputs(DType::F64).iter().map(|t| float_as(t, DType::F64)).collect();
+    if inputs.iter().map(Tensor::elements).sum::<usize>() > 40 {
+        return;
+    }
+    for (i, _) in case.numbered("seed") {
+        let f = |x: &[Tensor]| call(x).swap_remove(i);
+        if let Err(error) = gradient_check(f, &inputs) {
+            fail(&format!("output {i}: {error}"));
+        }
+        if cases.differentiable_twice
+            && let Err(error) = gradient_check_twice(f, &inputs)
+        {
+            fail(&format!("output {i}, second order: {error}"));
+        }
+    }
+}

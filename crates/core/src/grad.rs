@@ -5,7 +5,7 @@
 
 use crate::op::Op;
 use crate::tensor::{Data, Meta, Scalar, Tensor};
-use crate::{DType, Error, Param, Result, fallible};
+use crate::{DType, Error, Param, Result, check, fallible, scope};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -42,6 +42,8 @@ pub(crate) struct Node {
     outputs: SmallVec<[Meta; 1]>,
     saved: Mutex<Option<Saved>>,
     hooks: Mutex<Vec<(usize, Hook)>>,
+    /// The module that ran the op, remembered while anomalies are looked for.
+    module: Option<String>,
 }
 
 enum Source {
@@ -90,7 +92,8 @@ impl Node {
         saved: Saved,
     ) -> Arc<Node> {
         let (saved, hooks) = (Mutex::new(Some(saved)), Mutex::default());
-        Arc::new(Node { sequence: next_number(), source, edges, inputs, outputs, saved, hooks })
+        let module = check::finite_values().then(scope::current).flatten();
+        Arc::new(Node { sequence: next_number(), source, edges, inputs, outputs, saved, hooks, module })
     }
 
     fn saved(&self) -> MutexGuard<'_, Option<Saved>> {
@@ -371,7 +374,11 @@ fn walk(ys: &[&Tensor], seeds: Vec<Tensor>, wanted: Option<&[Option<Key>]>, keep
             return Err(Error::op("backward", message));
         };
         let g = Grad { node: &node, saved: &saved, incoming, needed };
-        let back = with_recording(recording, || if recording { differentiable(&**op, &g) } else { op.grad(&g) });
+        let rule = || if recording { differentiable(&**op, &g) } else { op.grad(&g) };
+        let back = with_recording(recording, || match &node.module {
+            Some(module) => scope::within(&format!("{module} (gradient of {})", op.name()), rule),
+            None => rule(),
+        });
         let needed = g.needed;
         if recording {
             *slot = Some(saved);
@@ -401,6 +408,30 @@ fn differentiable(op: &dyn Op, g: &Grad) -> Grads {
     let seeds: Vec<Option<&Tensor>> = used.iter().map(|&i| g.used(i)).collect();
     let xs: Vec<&Tensor> = inputs.iter().collect();
     partial_grad(&ys, &seeds, &xs, Keep::Graph).unwrap_or_else(|e| panic!("{op:?}: decompose: {e}"))
+}
+
+/// Stand-ins for the leaves that `ys` were computed from, without those in `except`: right shape and
+/// history, no elements of their own.
+pub(crate) fn leaves_of(ys: &[Tensor], except: &[Tensor]) -> Vec<Tensor> {
+    let known: HashSet<u64> = except.iter().filter_map(|x| x.0.origin.as_ref().map(|o| o.node.sequence)).collect();
+    let mut leaves = BTreeMap::new();
+    let mut seen = HashSet::new();
+    let mut stack: Vec<&Origin> = ys.iter().filter_map(|y| y.0.origin.as_ref()).collect();
+    while let Some(origin) = stack.pop() {
+        let node = &origin.node;
+        if !seen.insert(node.sequence) || known.contains(&node.sequence) {
+            continue;
+        }
+        if let Source::Leaf(_) = node.source {
+            let meta = &node.outputs[0];
+            let zero = Tensor::zeros_with((), meta.dtype);
+            let layout = zero.layout().broadcast_to(&meta.shape);
+            let data = Data { layout, ..zero.0.data.clone() };
+            leaves.insert(node.sequence, Tensor::make(data, Some(origin.clone())));
+        }
+        stack.extend(node.edges.iter().flatten());
+    }
+    leaves.into_values().collect()
 }
 
 /// The nodes from which a wanted tensor can be reached (the wanted ones included).

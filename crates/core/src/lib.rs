@@ -8,6 +8,7 @@
 extern crate self as hadal;
 
 pub mod check;
+mod checkpoint;
 mod error;
 pub mod grad;
 mod module;
@@ -22,6 +23,7 @@ mod tensor;
 pub mod testing;
 
 pub use check::detect_anomaly;
+pub use checkpoint::checkpoint;
 pub use error::{Error, Result};
 pub use grad::{Gradients, Keep, enable_grad, grad, no_grad, partial_grad};
 pub use hadal_derive::{Module, fallible};

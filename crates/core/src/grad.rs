@@ -309,13 +309,16 @@ pub fn partial_grad(
 
 type Key = (u64, usize);
 
+/// The nodes whose turn is to come, by number, with what has reached each of their outputs so far.
+type Pending = BTreeMap<u64, (Arc<Node>, SmallVec<[Option<Tensor>; 1]>)>;
+
 /// The walk: newest node first, so every gradient is complete when its node's turn comes.
 fn walk(ys: &[&Tensor], seeds: Vec<Tensor>, wanted: Option<&[Option<Key>]>, keep: Keep) -> Result<Gradients> {
-    let mut pending: BTreeMap<u64, (Arc<Node>, SmallVec<[Option<Tensor>; 1]>)> = BTreeMap::new();
+    let mut pending = Pending::new();
     let recording = keep == Keep::Graph;
-    let deliver = |pending: &mut BTreeMap<_, _>, origin: &Origin, g: Tensor| {
+    let deliver = |pending: &mut Pending, origin: &Origin, g: Tensor| {
         let node = &origin.node;
-        let (_, slots): &mut (Arc<Node>, SmallVec<[Option<Tensor>; 1]>) = pending
+        let (_, slots) = pending
             .entry(node.sequence)
             .or_insert_with(|| (node.clone(), SmallVec::from_elem(None, node.outputs.len())));
         let slot = &mut slots[origin.index];
@@ -530,7 +533,7 @@ impl Gradients {
 
     /// The 2-norm of all gradients taken as one vector, computed in `f64`.
     pub fn global_norm(&self) -> f64 {
-        let square = |g: &Tensor| g.to_dtype(DType::F64).mul(&g.to_dtype(DType::F64)).sum(..).item::<f64>();
+        let square = |g: &Tensor| g.to_dtype(DType::F64).mul(g.to_dtype(DType::F64)).sum(..).item::<f64>();
         no_grad(|| self.iter().map(square).sum::<f64>().sqrt())
     }
 }

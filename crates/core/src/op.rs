@@ -241,6 +241,11 @@ pub fn one(meta: Meta) -> Result<Metas> {
     Ok(SmallVec::from_elem(meta, 1))
 }
 
+/// The output of an elementwise op on two inputs of one type: the shape that both broadcast to.
+pub fn broadcast(op: &dyn Op, inputs: &[Meta]) -> Result<Meta> {
+    Ok(inputs[0].with_shape(inputs[0].shape.broadcast(&inputs[1].shape, op.name())?))
+}
+
 /// The error for an op that takes floats only.
 pub fn require_float(op: &dyn Op, meta: &Meta) -> Result<()> {
     if meta.dtype.is_float() {

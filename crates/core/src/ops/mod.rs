@@ -20,7 +20,7 @@ macro_rules! ops {
 
 ops! {
     /// Element by element, with broadcasting.
-    map: add sub mul div neg exp relu gt cast;
+    map: add sub mul div div_floor div_trunc neg exp relu gt cast;
     /// Other layouts of the same elements.
     shape: reshape permute expand;
     /// Combining elements along axes.
@@ -30,7 +30,7 @@ ops! {
 /// What an op's file needs.
 mod prelude {
     pub(crate) use crate::grad::{Grad, Grads};
-    pub(crate) use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, one, require_float};
+    pub(crate) use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_float};
     pub(crate) use crate::run::map::{each, each2};
     pub(crate) use crate::run::{map, rows};
     pub(crate) use crate::tensor::{Axes, DType, Element, Layout, Meta, Operand, Shape, Tensor};

@@ -1,5 +1,6 @@
 //! How ops run kernels over tensors of any layout: tiles for elementwise work, rows for reductions.
 
 pub mod copy;
+pub mod division;
 pub mod map;
 pub mod rows;

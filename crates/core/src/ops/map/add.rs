@@ -15,7 +15,7 @@ impl Op for Add {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        one(x[0].with_shape(x[0].shape.broadcast(&x[1].shape, self.name())?))
+        one(broadcast(self, x)?)
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {

@@ -65,7 +65,7 @@ pub(crate) fn cases() -> Cases {
     // Values by the IEEE rounding and truncation rules.
     let x = Tensor::from([-1.5f64, 0.0, 2.75, 300.0]);
     Cases::new("to_dtype", |a, x| vec![x[0].to_dtype(a.dtype("dtype"))])
-        .with("integers", r#"{"dtype": "int64"}"#, &[x.clone()], &[Tensor::from([-1i64, 0, 2, 300])])
-        .with("bytes", r#"{"dtype": "uint8"}"#, &[x.clone()], &[Tensor::from([0u8, 0, 2, 255])])
+        .with("integers", r#"{"dtype": "int64"}"#, std::slice::from_ref(&x), &[Tensor::from([-1i64, 0, 2, 300])])
+        .with("bytes", r#"{"dtype": "uint8"}"#, std::slice::from_ref(&x), &[Tensor::from([0u8, 0, 2, 255])])
         .with("bools", r#"{"dtype": "bool"}"#, &[x], &[Tensor::from([true, false, true, true])])
 }

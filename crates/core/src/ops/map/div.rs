@@ -16,7 +16,7 @@ impl Op for Div {
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_float(self, &x[0])?;
-        one(x[0].with_shape(x[0].shape.broadcast(&x[1].shape, self.name())?))
+        one(broadcast(self, x)?)
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
@@ -49,6 +49,10 @@ impl Tensor {
 pub(crate) fn cases() -> Cases {
     Cases::new("div", |a, x| {
         let (left, right) = a.pair(x);
-        vec![left / right]
+        vec![match a.get("rounding_mode").and_then(|mode| mode.as_str()) {
+            None => left / right,
+            Some("floor") => left.div_floor(right),
+            Some(_) => left.div_trunc(right),
+        }]
     })
 }

@@ -15,11 +15,11 @@ impl Op for Gt {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        one(Meta::new(x[0].shape.broadcast(&x[1].shape, self.name())?, DType::Bool))
+        one(broadcast(self, x)?.with_dtype(DType::Bool))
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(all x[0].dtype(), T => map::binary(x, &mut y[0], each2(|a: T, b: T| a > b)));
+        dispatch!(all x[0].dtype(), T => map::binary(x, &mut y[0], each2(|a: T, b: T| a.gt(&b))));
     }
 
     fn grad(&self, _: &Grad) -> Grads {

@@ -18,7 +18,7 @@ impl Op for Sub {
         if x[0].dtype == DType::Bool {
             return Err(Error::op("sub", "of two bool tensors is not defined; use .logical_xor() or convert one"));
         }
-        one(x[0].with_shape(x[0].shape.broadcast(&x[1].shape, self.name())?))
+        one(broadcast(self, x)?)
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {

@@ -254,3 +254,17 @@ pub fn require_float(op: &dyn Op, meta: &Meta) -> Result<()> {
     let message = format!("needs a floating-point tensor, got {}; convert with .to_dtype(DType::F32)", meta.dtype);
     Err(Error::op(op.name(), message))
 }
+
+/// The error for an op whose inputs must be floats of one type.
+pub fn require_one_float_type(op: &dyn Op, inputs: &[Meta]) -> Result<()> {
+    require_float(op, &inputs[0])?;
+    let first = inputs[0].dtype;
+    match inputs.iter().find(|x| x.dtype != first) {
+        None => Ok(()),
+        Some(other) => {
+            let message =
+                format!("got {first} and {} tensors: convert one with .to_dtype(DType::{first:?})", other.dtype);
+            Err(Error::op(op.name(), message))
+        }
+    }
+}

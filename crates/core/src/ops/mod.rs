@@ -25,6 +25,8 @@ ops! {
     shape: reshape permute expand;
     /// Combining elements along axes.
     reduce: sum;
+    /// Sums of products.
+    linear: matmul linear;
 }
 
 /// What an op's file needs.

@@ -1,6 +1,8 @@
-//! How ops run kernels over tensors of any layout: tiles for elementwise work, rows for reductions.
+//! How ops run kernels over tensors of any layout: tiles for elementwise work, rows for reductions,
+//! matrices for products.
 
 pub mod copy;
 pub mod division;
 pub mod map;
+pub mod matrix;
 pub mod rows;

@@ -1,0 +1,116 @@
+//! `linear`: the affine map of a dense layer, `x·Wᵀ + b`.
+
+use crate::op::require_one_float_type;
+use crate::ops::prelude::*;
+use crate::run::matrix::Matrices;
+use hadal_kernels::gemm::{GemmElement, Init, gemm};
+
+#[derive(Debug)]
+struct Linear;
+
+fn affine<T: Element + GemmElement>(x: &[Input], y: &mut Output) {
+    let (rows, weight) = (Matrices::<T>::joined(&x[0]), Matrices::<T>::new(&x[1], x[1].layout()));
+    let (outputs, features) = (x[1].shape()[0], x[1].shape()[1]);
+    let bias = x.get(2).map(|b| b.contiguous::<T>());
+    let init = bias.as_ref().map_or(Init::Zero, |b| Init::RowBias(b));
+    let count = x[0].shape()[..x[0].shape().rank() - 1].iter().product();
+    gemm(count, outputs, features, rows.first(), weight.first().t(), y.slice(), init);
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Contraction
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        let fail = |message: String| Err(Error::op(self.name(), message));
+        let [outputs, features] = x[1].shape[..] else {
+            return fail(format!("needs a weight of shape [out, in], got {}", x[1].shape));
+        };
+        let Some((&found, outer)) = x[0].shape.split_last() else {
+            return fail(format!("needs an input with {features} features on its last axis, got a scalar"));
+        };
+        if found != features {
+            let shape = &x[0].shape;
+            return fail(format!(
+                "expects {features} features, got {found} (input {shape}); use Linear::new({found}, {outputs})"
+            ));
+        }
+        if let Some(bias) = x.get(2)
+            && bias.shape != [outputs]
+        {
+            return fail(format!("needs a bias of shape [{outputs}], got {}", bias.shape));
+        }
+        require_one_float_type(self, x)?;
+        one(x[0].with_shape(outer.iter().copied().chain([outputs]).collect::<Shape>()))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals y[0].dtype(), T => affine::<T>(x, &mut y[0]));
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { inputs: 0b11, outputs: 0 }
+    }
+
+    /// ∂/∂x = G·W, ∂/∂W = Gᵀ·x, ∂/∂b = the sum of G's rows.
+    fn grad(&self, g: &Grad) -> Grads {
+        let (outputs, features) = (g.meta(1).shape[0], g.meta(1).shape[1]);
+        let rows: usize = g.meta(0).shape[..g.meta(0).shape.rank() - 1].iter().product();
+        let incoming = g.of(0).reshape([rows, outputs]);
+        let mut gradients = vec![
+            g.when(0, || incoming.matmul(g.input(1)).reshape(&g.meta(0).shape)),
+            g.when(1, || incoming.t().matmul(g.input(0).reshape([rows, features]))),
+        ];
+        if g.inputs() == 3 {
+            gradients.push(g.when(2, || incoming.sum(0)));
+        }
+        gradients
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// `self · weightᵀ + bias` over the last axis: `[…, in]` by `[out, in]` gives `[…, out]`, as PyTorch's `F.linear`.
+    /// Half-precision inputs are multiplied and summed in `f32`.
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let dtype = self.dtype();
+        let wide = |t: &Tensor| if t.dtype() == dtype { t.try_to_dtype(dtype.compute()) } else { Ok(t.clone()) };
+        let mut inputs = vec![wide(self)?, wide(weight)?];
+        inputs.extend(bias.map(wide).transpose()?);
+        apply(Linear, &inputs.iter().collect::<Vec<_>>())?.try_to_dtype(dtype)
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("linear", |_, x| vec![x[0].linear(&x[1], x.get(2))])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DType, Tensor};
+
+    #[test]
+    fn mistakes_are_explained() {
+        let text = |x: &Tensor, w: &Tensor, b: Option<&Tensor>| x.try_linear(w, b).unwrap_err().to_string();
+        let (x, w) = (Tensor::zeros([100, 2048]), Tensor::zeros([10, 800]));
+        assert_eq!(
+            text(&x, &w, None),
+            "linear expects 800 features, got 2048 (input [100, 2048]); use Linear::new(2048, 10)"
+        );
+        let x = Tensor::zeros([100, 800]);
+        assert_eq!(text(&x, &w, Some(&x)), "linear needs a bias of shape [10], got [100, 800]");
+        assert_eq!(
+            text(&x.to_dtype(DType::F64), &w, None),
+            "linear got f64 and f32 tensors: convert one with .to_dtype(DType::F64)"
+        );
+        assert_eq!(
+            text(&x.to_dtype(DType::I64), &w.to_dtype(DType::I64), None),
+            "linear needs a floating-point tensor, got i64; convert with .to_dtype(DType::F32)"
+        );
+    }
+}

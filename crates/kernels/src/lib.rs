@@ -5,6 +5,7 @@
 //! owner, and the order of every sum is part of its definition.
 
 pub mod gemm;
+pub mod math;
 pub mod random;
 mod scratch;
 pub mod simd;

@@ -7,13 +7,16 @@
 //! Element `i` of a 32-bit fill is word `i % 4` of block `i / 4`; of a 64-bit fill, words `2(i % 2)` (low half) and
 //! `2(i % 2) + 1` of block `i / 2`. Block `b` is `philox(key = seed, counter = (b, stream))`, low words first.
 
+use crate::math::logarithm::log;
+use crate::math::trigonometric::{cos, sin};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::for_chunks_mut;
 
 const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// The golden ratio and √3 − 1, as the paper's Weyl sequence has them.
 const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 const ROUNDS: usize = 10;
-/// Elements that one task fills; even, so that pairs and blocks are not split more than once.
+/// Elements that one task fills: a multiple of every block.
 const TASK: usize = 1 << 14;
 
 /// Ten rounds of Philox4x32.
@@ -103,9 +106,11 @@ fills! {
 
     /// Standard normal (Box–Muller): elements `2j` and `2j + 1` are the two numbers of one pair of words.
     normal_f32, normal_f32_at: f32; |stream, b| {
-        let [a, b, c, d] = stream.block(b);
-        let ([a, b], [c, d]) = (box_muller_f32(a, b), box_muller_f32(c, d));
-        [a, b, c, d]
+        let mut words = [0; 2 * LANES];
+        for (i, to) in words.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+            *to = stream.block(b * (2 * LANES / 4) as u64 + i as u64);
+        }
+        dispatch(BoxMuller(words))
     };
 
     /// Standard normal (Box–Muller): elements `2j` and `2j + 1` are the two numbers of one block.
@@ -150,15 +155,28 @@ fn unit_f64(word: u64) -> f64 {
     (word >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
-/// Two independent standard normal numbers (Box and Muller, 1958): `√(-2 ln u)` times the cosine and sine of `2πv`,
-/// `u` in (0, 1].
-fn box_muller_f32(u: u32, v: u32) -> [f32; 2] {
-    let radius = (-2.0 * libm::logf(1.0 - unit_f32(u))).sqrt();
-    let (sine, cosine) = libm::sincosf(std::f32::consts::TAU * unit_f32(v));
-    [radius * cosine, radius * sine]
+/// Sixteen pairs of words to sixteen pairs of independent standard normal numbers (Box and Muller, 1958): `√(-2 ln u)`
+/// times the cosine and sine of `2πv`, `u` in (0, 1].
+struct BoxMuller([u32; 2 * LANES]);
+
+impl Kernel for BoxMuller {
+    type Output = [f32; 2 * LANES];
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        let (mut u, mut v) = ([0.0; LANES], [0.0; LANES]);
+        for (i, [first, second]) in self.0.as_chunks::<2>().0.iter().enumerate() {
+            (u[i], v[i]) = (1.0 - unit_f32(*first), unit_f32(*second));
+        }
+        let radius = s.sqrt(s.mul(s.splat(-2.0), log(s, s.load(&u))));
+        let angle = s.mul(s.splat(std::f32::consts::TAU), s.load(&v));
+        s.store(s.mul(radius, cos(s, angle)), &mut u);
+        s.store(s.mul(radius, sin(s, angle)), &mut v);
+        std::array::from_fn(|i| if i % 2 == 0 { u[i / 2] } else { v[i / 2] })
+    }
 }
 
-/// As [`box_muller_f32`], in double precision.
+/// As [`BoxMuller`], in double precision.
 fn box_muller_f64(u: u64, v: u64) -> [f64; 2] {
     let radius = (-2.0 * libm::log(1.0 - unit_f64(u))).sqrt();
     let (sine, cosine) = libm::sincos(std::f64::consts::TAU * unit_f64(v));
@@ -237,6 +255,20 @@ mod tests {
         // The two numbers of a pair are not correlated.
         let pairs = d.as_chunks::<2>().0.iter().map(|[a, b]| a * b).sum::<f64>() / (N / 2) as f64;
         assert!(pairs.abs() < 5.0 / ((N / 2) as f64).sqrt());
+    }
+
+    #[test]
+    fn a_pair_of_words_gives_the_pair_of_its_formula() {
+        let (mut words, mut normal) = ([0u32; 70], [0f32; 70]);
+        fill_u32(11, 12, &mut words);
+        normal_f32(11, 12, &mut normal);
+        for (words, normal) in words.as_chunks::<2>().0.iter().zip(normal.as_chunks::<2>().0) {
+            let [u, v] = words.map(|word| f64::from(word >> 8) / f64::from(1 << 24));
+            let (sine, cosine) = libm::sincos(std::f64::consts::TAU * v);
+            let radius = (-2.0 * libm::log(1.0 - u)).sqrt();
+            assert!((f64::from(normal[0]) - radius * cosine).abs() < 2e-6, "{u} {v}");
+            assert!((f64::from(normal[1]) - radius * sine).abs() < 2e-6, "{u} {v}");
+        }
     }
 
     #[test]

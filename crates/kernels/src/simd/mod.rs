@@ -1,0 +1,89 @@
+//! One vector of 16 f32 on every instruction set, chosen once at run time.
+//!
+//! A kernel is written once over the trait [`Simd`] and compiled for each instruction set by [`dispatch`]. A vector
+//! always has 16 lanes, whatever the width of the registers behind it, and every operation is rounded as IEEE 754
+//! says, so that all instruction sets give the same bits (of a NaN, only that it is one).
+
+mod lanes;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+use std::sync::OnceLock;
+
+pub(crate) use lanes::{LANES, Simd};
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// AVX-512 F (x86-64).
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 and FMA (x86-64).
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// NEON (AArch64).
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// Plain Rust.
+    Scalar,
+}
+
+/// The best instruction set of this machine; all of them give the same bits.
+pub fn isa() -> Isa {
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    *ISA.get_or_init(|| available()[0])
+}
+
+/// The instruction sets that this machine can run, best first.
+pub fn available() -> Vec<Isa> {
+    let mut sets = Vec::new();
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if avx2 && is_x86_feature_detected!("avx512f") {
+            sets.push(Isa::Avx512);
+        }
+        if avx2 {
+            sets.push(Isa::Avx2);
+        }
+    }
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    sets.push(Isa::Neon);
+    sets.push(Isa::Scalar);
+    sets
+}
+
+/// A computation written once for every instruction set. Its `run` must be `#[inline(always)]`, and so must all that
+/// it calls with `simd`: only what is inlined is compiled for the instruction set.
+pub(crate) trait Kernel {
+    type Output;
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Runs a kernel on the best instruction set.
+pub(crate) fn dispatch<K: Kernel>(kernel: K) -> K::Output {
+    dispatch_on(isa(), kernel)
+}
+
+/// Runs a kernel on an instruction set that this machine has (one of [`available`]).
+pub(crate) fn dispatch_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        // SAFETY: `isa` and `available` only name what the machine has.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { x86::run_avx512(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { x86::run_avx2(kernel) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => unsafe { neon::run(kernel) },
+        Isa::Scalar => kernel.run(scalar::Scalar),
+    }
+}
+
+#[cfg(test)]
+mod tests;

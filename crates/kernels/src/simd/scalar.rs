@@ -1,0 +1,135 @@
+//! 16 lanes of plain Rust: for machines without the others, for Miri, and as the reference in tests.
+
+use std::array::from_fn;
+
+use super::lanes::{LANES, Simd};
+
+#[derive(Clone, Copy)]
+pub(super) struct Scalar;
+
+type F = [f32; LANES];
+type I = [i32; LANES];
+type M = [bool; LANES];
+
+impl Simd for Scalar {
+    type F = F;
+    type I = I;
+    type M = M;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> F {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn load(self, from: &[f32; LANES]) -> F {
+        *from
+    }
+    #[inline(always)]
+    fn store(self, x: F, to: &mut [f32; LANES]) {
+        *to = x;
+    }
+    #[inline(always)]
+    fn add(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: F, b: F) -> F {
+        from_fn(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn mul_add(self, a: F, b: F, c: F) -> F {
+        from_fn(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn sqrt(self, a: F) -> F {
+        a.map(f32::sqrt)
+    }
+    #[inline(always)]
+    fn round(self, a: F) -> F {
+        a.map(f32::round_ties_even)
+    }
+    #[inline(always)]
+    fn min(self, a: F, b: F) -> F {
+        from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn max(self, a: F, b: F) -> F {
+        from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn lt(self, a: F, b: F) -> M {
+        from_fn(|i| a[i] < b[i])
+    }
+    #[inline(always)]
+    fn eq(self, a: F, b: F) -> M {
+        from_fn(|i| a[i] == b[i])
+    }
+    #[inline(always)]
+    fn eq_i(self, a: I, b: I) -> M {
+        from_fn(|i| a[i] == b[i])
+    }
+    #[inline(always)]
+    fn select(self, m: M, a: F, b: F) -> F {
+        from_fn(|i| if m[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn any(self, m: M) -> bool {
+        m.contains(&true)
+    }
+    #[inline(always)]
+    fn splat_i(self, x: i32) -> I {
+        [x; LANES]
+    }
+    #[inline(always)]
+    fn add_i(self, a: I, b: I) -> I {
+        from_fn(|i| a[i].wrapping_add(b[i]))
+    }
+    #[inline(always)]
+    fn sub_i(self, a: I, b: I) -> I {
+        from_fn(|i| a[i].wrapping_sub(b[i]))
+    }
+    #[inline(always)]
+    fn and(self, a: I, b: I) -> I {
+        from_fn(|i| a[i] & b[i])
+    }
+    #[inline(always)]
+    fn or(self, a: I, b: I) -> I {
+        from_fn(|i| a[i] | b[i])
+    }
+    #[inline(always)]
+    fn xor(self, a: I, b: I) -> I {
+        from_fn(|i| a[i] ^ b[i])
+    }
+    #[inline(always)]
+    fn shift_left<const BITS: i32>(self, a: I) -> I {
+        a.map(|a| a << BITS)
+    }
+    #[inline(always)]
+    fn shift_right<const BITS: i32>(self, a: I) -> I {
+        a.map(|a| a >> BITS)
+    }
+    #[inline(always)]
+    fn bits(self, a: F) -> I {
+        a.map(|a| a.to_bits().cast_signed())
+    }
+    #[inline(always)]
+    fn with_bits(self, a: I) -> F {
+        a.map(|a| f32::from_bits(a.cast_unsigned()))
+    }
+    #[inline(always)]
+    fn to_int(self, a: F) -> I {
+        a.map(|a| a as i32)
+    }
+    #[inline(always)]
+    fn to_float(self, a: I) -> F {
+        a.map(|a| a as f32)
+    }
+}

@@ -110,7 +110,7 @@ mod tests {
         let x = Tensor::from([1.5f64, 0.7]).requires_grad();
         let handle = weight.clone();
         let f = move |x: &[Tensor]| vec![(&x[0] * handle.get()).exp() * &x[0]];
-        let plain = f(&[x.clone()])[0].sum(..).backward();
+        let plain = f(std::slice::from_ref(&x))[0].sum(..).backward();
         let spared = checkpoint(f, &[&x]).unwrap()[0].sum(..).backward();
         assert_eq!(plain.of(&x).unwrap().to_vec::<f64>(), spared.of(&x).unwrap().to_vec::<f64>());
         assert_eq!(plain.get(&weight).unwrap().to_vec::<f64>(), spared.get(&weight).unwrap().to_vec::<f64>());

@@ -268,3 +268,11 @@ pub fn require_one_float_type(op: &dyn Op, inputs: &[Meta]) -> Result<()> {
         }
     }
 }
+
+/// The error for an op that takes numbers but no booleans.
+pub fn require_number(op: &dyn Op, meta: &Meta) -> Result<()> {
+    if meta.dtype != DType::Bool {
+        return Ok(());
+    }
+    Err(Error::op(op.name(), "needs numbers, got a bool tensor; convert with .to_dtype(DType::I64)"))
+}

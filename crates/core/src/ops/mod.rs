@@ -20,7 +20,8 @@ macro_rules! ops {
 
 ops! {
     /// Element by element, with broadcasting.
-    map: add sub mul div div_floor div_trunc neg exp relu gt cast;
+    map: add sub mul div div_floor div_trunc neg exp relu cast eq ne lt le gt ge r#where abs sign square
+        sqrt rsqrt log tanh sigmoid maximum minimum clamp;
     /// Other layouts of the same elements.
     shape: reshape permute expand;
     /// Combining elements along axes.
@@ -32,8 +33,12 @@ ops! {
 /// What an op's file needs.
 mod prelude {
     pub(crate) use crate::grad::{Grad, Grads};
-    pub(crate) use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_float};
-    pub(crate) use crate::run::map::{each, each2};
+    pub(crate) use crate::op::{
+        Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_float, require_number,
+    };
+    pub(crate) use crate::run::function::Function;
+    pub(crate) use crate::run::map::{Number, each, each2, each3};
+    pub(crate) use crate::run::real::Real;
     pub(crate) use crate::run::{map, rows};
     pub(crate) use crate::tensor::{Axes, DType, Element, Layout, Meta, Operand, Shape, Tensor};
     pub(crate) use crate::testing::Cases;

@@ -223,7 +223,7 @@ fn through_f32_2<T: Element>(f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync) -> i
 }
 
 /// Arithmetic of every number type; integers wrap.
-pub trait Number: Element {
+pub trait Number: Element + PartialOrd {
     /// `self + other`.
     fn plus(self, other: Self) -> Self;
     /// `self - other`.
@@ -232,6 +232,8 @@ pub trait Number: Element {
     fn times(self, other: Self) -> Self;
     /// `-self`.
     fn negated(self) -> Self;
+    /// The absolute value.
+    fn magnitude(self) -> Self;
 }
 
 macro_rules! wrapping {
@@ -245,6 +247,9 @@ macro_rules! wrapping {
             fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
             #[inline]
             fn negated(self) -> Self { self.wrapping_neg() }
+            #[inline]
+            #[allow(unused_comparisons)] // `u8` has no negative numbers
+            fn magnitude(self) -> Self { if self < 0 { self.wrapping_neg() } else { self } }
         }
     )* };
 }
@@ -261,6 +266,8 @@ macro_rules! floating {
             fn times(self, other: Self) -> Self { self * other }
             #[inline]
             fn negated(self) -> Self { -self }
+            #[inline]
+            fn magnitude(self) -> Self { if self.is_sign_negative() { -self } else { self } }
         }
     )* };
 }

@@ -3,6 +3,8 @@
 
 pub mod copy;
 pub mod division;
+pub mod function;
 pub mod map;
 pub mod matrix;
+pub mod real;
 pub mod rows;

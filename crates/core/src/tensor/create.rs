@@ -36,11 +36,16 @@ impl Scalar {
 
     /// A rank-0 tensor of the given type.
     pub fn tensor(self, dtype: DType) -> Tensor {
-        dispatch!(all dtype, T => Tensor::full((), match self {
+        dispatch!(all dtype, T => Tensor::full((), self.element::<T>()))
+    }
+
+    /// The number as an element of a tensor.
+    pub fn element<T: Element>(self) -> T {
+        match self {
             Scalar::Bool(v) => T::from_i64(v as i64),
             Scalar::Int(v) => T::from_i64(v),
             Scalar::Float(v) => T::from_f64(v),
-        }))
+        }
     }
 }
 
@@ -98,8 +103,8 @@ impl Tensor {
 
     /// Every element equal to `value`, of the given type.
     pub fn full_with(shape: impl Into<Shape>, value: impl Into<Scalar>, dtype: DType) -> Tensor {
-        let one = value.into().tensor(dtype);
-        dispatch!(all dtype, T => Tensor::full(shape, one.0.data.buffer.slice::<T>()[0]))
+        let value = value.into();
+        dispatch!(all dtype, T => Tensor::full(shape, value.element::<T>()))
     }
 
     /// Zeros of the given type.

@@ -7,6 +7,11 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 pub trait Operand {
     /// The operand as a tensor; a number becomes a rank-0 tensor by the promotion rules for scalars.
     fn beside(self, other: &Tensor) -> Tensor;
+
+    /// The operand, if it is a number.
+    fn number(&self) -> Option<Scalar> {
+        None
+    }
 }
 
 impl Operand for &Tensor {
@@ -25,13 +30,16 @@ macro_rules! scalar_operand {
     ($($t:ty),*) => { $(
         impl Operand for $t {
             fn beside(self, other: &Tensor) -> Tensor {
-                let scalar = Scalar::from(self);
+                let scalar: Scalar = self.into();
                 scalar.tensor(scalar.dtype_beside(other.dtype()))
+            }
+            fn number(&self) -> Option<Scalar> {
+                Some((*self).into())
             }
         }
     )* };
 }
-scalar_operand!(bool, f64, f32, i64, i32, usize);
+scalar_operand!(Scalar, bool, f64, f32, i64, i32, usize);
 
 macro_rules! operator {
     ($trait:ident, $method:ident) => {

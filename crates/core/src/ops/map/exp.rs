@@ -5,30 +5,16 @@ use crate::ops::prelude::*;
 #[derive(Debug)]
 struct Exp;
 
-impl Op for Exp {
-    fn name(&self) -> &'static str {
-        "exp"
+impl Function for Exp {
+    const NAME: &'static str = "exp";
+    const READS: Reads = Reads::OUTPUTS;
+
+    fn value<T: Real>(&self, x: T) -> T {
+        x.exp()
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Map
-    }
-
-    fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        require_float(self, &x[0])?;
-        one(x[0].clone())
-    }
-
-    fn run(&self, x: &[Input], y: &mut [Output]) {
-        map::float(&x[0], &mut y[0], each(f32::exp), each(f64::exp));
-    }
-
-    fn reads(&self) -> Reads {
-        Reads::OUTPUTS
-    }
-
-    fn grad(&self, g: &Grad) -> Grads {
-        vec![Some(g.of(0).mul(g.output(0)))]
+    fn pull(&self, g: &Grad) -> Tensor {
+        g.of(0).mul(g.output(0))
     }
 }
 

@@ -1,0 +1,55 @@
+//! `minimum`: the smaller of two elements.
+
+use crate::ops::prelude::*;
+
+#[derive(Debug)]
+struct Minimum;
+
+impl Op for Minimum {
+    fn name(&self) -> &'static str {
+        "minimum"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(broadcast(self, x)?)
+    }
+
+    /// A NaN on either side wins, as in PyTorch.
+    #[allow(clippy::eq_op)] // only NaN differs from itself
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(all y[0].dtype(), T => {
+            map::binary(x, &mut y[0], each2(|a: T, b: T| if a.gt(&b) || b != b { b } else { a }));
+        });
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::INPUTS
+    }
+
+    /// Equal elements get half each.
+    fn grad(&self, g: &Grad) -> Grads {
+        let (a, b) = (g.input(0), g.input(1));
+        let shared = a.eq(&b).where_(g.of(0).mul(0.5), g.of(0));
+        vec![
+            g.when(0, || a.gt(&b).where_(0, &shared).sum_to(&g.meta(0).shape)),
+            g.when(1, || a.lt(&b).where_(0, &shared).sum_to(&g.meta(1).shape)),
+        ]
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// The smaller of `self` and `other`, broadcasting; NaN where either is NaN. Equal elements share the gradient.
+    pub fn minimum(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        apply(Minimum, &[&a, &b])
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("minimum", |_, x| vec![x[0].minimum(&x[1])])
+}

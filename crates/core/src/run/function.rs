@@ -1,0 +1,58 @@
+//! Functions of one real number, applied to every element: the whole of an op such as `sin` or `gelu`.
+
+use crate::Result;
+use crate::grad::{Grad, Grads};
+use crate::op::{Input, Kind, Metas, Op, Output, Reads, one, require_float};
+use crate::run::map;
+use crate::run::real::Real;
+use crate::tensor::{Meta, Tensor};
+use std::fmt::Debug;
+
+/// A function of one real number, which is an [`Op`] on float tensors of any shape.
+///
+/// The half types are computed in `f32`. The method on `Tensor` converts integers by `floating` first.
+pub trait Function: Debug + Send + Sync + 'static {
+    /// The op's name.
+    const NAME: &'static str;
+
+    /// What [`Function::pull`] reads.
+    const READS: Reads;
+
+    /// The function itself.
+    fn value<T: Real>(&self, x: T) -> T;
+
+    /// The function of a tile of `f32`s, where there is a faster way than one by one.
+    fn tile(&self, x: &[f32], y: &mut [f32]) {
+        map::each(|x| self.value(x))(x, y);
+    }
+
+    /// The gradient of the input from that of the output: `g.of(0)` times the derivative.
+    fn pull(&self, g: &Grad) -> Tensor;
+}
+
+impl<F: Function> Op for F {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_float(self, &x[0])?;
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        map::float(&x[0], &mut y[0], |x, y| self.tile(x, y), map::each(|x: f64| self.value(x)));
+    }
+
+    fn reads(&self) -> Reads {
+        F::READS
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        vec![Some(self.pull(g))]
+    }
+}

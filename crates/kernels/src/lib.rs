@@ -7,6 +7,8 @@
 pub mod gemm;
 pub mod math;
 pub mod random;
+pub mod reduce;
 mod scratch;
 pub mod simd;
+pub mod softmax;
 pub mod threads;

@@ -19,7 +19,7 @@ fn reduce<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
 /// `eˣ = 2ⁿ·eʳ`; the polynomial's error is 0.05 · 2⁻²⁴. The power is applied in two steps, so that results below the
 /// normal range are rounded once.
 #[inline(always)]
-pub(super) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
+pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
     // Outside these bounds the result is 0 or ∞; `min` and `max` pass a NaN on.
     let x = s.max(s.splat(-104.0), s.min(s.splat(89.0), x));
     let (n, r) = reduce(s, x);

@@ -6,7 +6,7 @@
 //! threads. The f64 functions (`…_f64`) use the `libm` crate, which is the same Rust code everywhere.
 
 mod error_function;
-mod exponential;
+pub(crate) mod exponential;
 pub(crate) mod logarithm;
 pub(crate) mod trigonometric;
 

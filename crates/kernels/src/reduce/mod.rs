@@ -1,0 +1,145 @@
+//! Sums, dot products and extremes.
+//!
+//! Every reduction has one order, which depends on the shape alone: the same bits on every machine and for any number
+//! of threads. The error of a sum of n numbers is at most about (log₂ n + 8) · ε · Σ|x|.
+
+mod columns;
+mod tree;
+
+use crate::scratch::Plain;
+use tree::Fold;
+
+/// An element type of reductions: `f32` or `f64`.
+#[allow(private_bounds)]
+pub trait ReduceElement: Real {}
+impl ReduceElement for f32 {}
+impl ReduceElement for f64 {}
+
+/// What the reductions need of a number; nobody else can implement it.
+pub(crate) trait Real: Plain + Default + PartialOrd + std::ops::Add<Output = Self> {
+    const NEGATIVE_INFINITY: Self;
+    const INFINITY: Self;
+    const ZERO: Self;
+    fn fma(self, factor: Self, addend: Self) -> Self;
+}
+
+macro_rules! real {
+    ($type:ty) => {
+        impl Real for $type {
+            const NEGATIVE_INFINITY: Self = <$type>::NEG_INFINITY;
+            const INFINITY: Self = <$type>::INFINITY;
+            const ZERO: Self = 0.0;
+            #[inline(always)]
+            fn fma(self, factor: Self, addend: Self) -> Self {
+                self.mul_add(factor, addend)
+            }
+        }
+    };
+}
+real!(f32);
+real!(f64);
+
+macro_rules! folds {
+    ($($(#[$doc:meta])* $name:ident: $empty:ident, |$sum:ident, $x:ident, $y:ident| $step:expr, |$a:ident, $b:ident| $merge:expr;)+) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name;
+        impl<T: Real> Fold<T> for $name {
+            const EMPTY: T = T::$empty;
+            #[inline(always)]
+            fn step($sum: T, $x: T, $y: T) -> T {
+                $step
+            }
+            #[inline(always)]
+            fn merge($a: T, $b: T) -> T {
+                $merge
+            }
+        }
+    )+};
+}
+
+folds! {
+    Sum: ZERO, |sum, x, _y| sum + x, |a, b| a + b;
+    Dot: ZERO, |sum, x, y| x.fma(y, sum), |a, b| a + b;
+    /// A NaN replaces anything and is not replaced.
+    Max: NEGATIVE_INFINITY, |sum, x, _y| larger(sum, x), |a, b| larger(a, b);
+    Min: INFINITY, |sum, x, _y| smaller(sum, x), |a, b| smaller(a, b);
+}
+
+#[allow(clippy::eq_op)] // a NaN is what differs from itself
+#[inline(always)]
+fn larger<T: Real>(a: T, b: T) -> T {
+    if b > a || b != b { b } else { a }
+}
+
+#[allow(clippy::eq_op)]
+#[inline(always)]
+fn smaller<T: Real>(a: T, b: T) -> T {
+    if b < a || b != b { b } else { a }
+}
+
+/// The sum of the elements; 0 for none.
+pub fn sum<T: ReduceElement>(x: &[T]) -> T {
+    tree::fold::<T, Sum>(x, x)
+}
+
+/// The sum of `x[i]·y[i]`, each product added without rounding it first.
+///
+/// # Panics
+/// If the slices differ in length.
+#[track_caller]
+pub fn dot<T: ReduceElement>(x: &[T], y: &[T]) -> T {
+    assert_eq!(x.len(), y.len(), "a dot product takes two vectors of one length");
+    tree::fold::<T, Dot>(x, y)
+}
+
+/// The sum of `x[i]²`.
+pub fn sum_squares<T: ReduceElement>(x: &[T]) -> T {
+    tree::fold::<T, Dot>(x, x)
+}
+
+/// The largest element, NaN if there is one, -∞ for none.
+pub fn max<T: ReduceElement>(x: &[T]) -> T {
+    tree::fold::<T, Max>(x, x)
+}
+
+/// The smallest element, NaN if there is one, ∞ for none.
+pub fn min<T: ReduceElement>(x: &[T]) -> T {
+    tree::fold::<T, Min>(x, x)
+}
+
+macro_rules! axes {
+    ($($name:literal, $fold:ident: $rows:ident, $columns:ident;)+) => {$(
+        #[doc = concat!("The ", $name, " of each row of `x`, seen as `[out.len(), columns]`; as the function of the slice.")]
+        ///
+        /// # Panics
+        /// If `x` does not have that many elements.
+        #[track_caller]
+        pub fn $rows<T: ReduceElement>(x: &[T], columns: usize, out: &mut [T]) {
+            assert_eq!(x.len(), columns * out.len(), "x is [{}, {columns}]", out.len());
+            tree::fold_rows::<T, $fold>(x, columns, out);
+        }
+
+        #[doc = concat!("The ", $name, " over the middle axis: `[outer, reduce, inner] → [outer, inner]`.")]
+        ///
+        /// # Panics
+        /// If a slice does not have that many elements.
+        #[track_caller]
+        pub fn $columns<T: ReduceElement>(x: &[T], [outer, reduce, inner]: [usize; 3], out: &mut [T]) {
+            assert_eq!(x.len(), outer * reduce * inner, "x is [{outer}, {reduce}, {inner}]");
+            assert_eq!(out.len(), outer * inner, "out is [{outer}, {inner}]");
+            columns::fold_columns::<T, $fold>(x, [outer, reduce, inner], out);
+        }
+    )+};
+}
+
+axes! {
+    "sum", Sum: sum_rows, sum_columns;
+    "sum of squares", Dot: sum_squares_rows, sum_squares_columns;
+    "maximum", Max: max_rows, max_columns;
+    "minimum", Min: min_rows, min_columns;
+}
+
+pub(crate) use tree::fold_inline;
+
+#[cfg(test)]
+mod tests;

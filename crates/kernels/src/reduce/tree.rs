@@ -1,0 +1,158 @@
+//! The order of a reduction: lanes inside a block, a binary tree over the blocks.
+//!
+//! A block is 512 neighbours; element `i` of it goes to lane `i mod 64`. The lanes of a block, and then the blocks, are
+//! merged pairwise, neighbours first. So the rounding error of a sum grows with the logarithm of its length, and the
+//! order depends on the length alone.
+
+use crate::scratch::{self, Plain};
+use crate::simd::{Kernel, Simd, dispatch};
+use crate::threads::for_chunks_mut;
+
+/// Elements of a block.
+const BLOCK: usize = 512;
+/// Lanes of a block: enough registers in flight to hide the latency of an addition.
+const WIDE: usize = 64;
+/// Shorter blocks are folded from left to right.
+const SHORT: usize = 32;
+/// Elements that one task folds: a power of two of blocks, so that tasks are whole subtrees.
+const TASK: usize = BLOCK * 64;
+
+/// What is folded: two values merge into one; a step takes an element of each of two slices.
+pub(crate) trait Fold<T>: Send + Sync {
+    /// The value of nothing.
+    const EMPTY: T;
+    fn step(sum: T, x: T, y: T) -> T;
+    fn merge(a: T, b: T) -> T;
+}
+
+/// Merges values pairwise in the order in which they are pushed: the binary tree whose left subtrees are full.
+pub(super) struct Pairwise<T> {
+    /// One value for every bit of `count` that is set, the largest subtree first.
+    stack: [Option<T>; usize::BITS as usize],
+    depth: usize,
+    count: usize,
+}
+
+impl<T: Copy> Pairwise<T> {
+    pub fn new() -> Self {
+        Pairwise { stack: [None; usize::BITS as usize], depth: 0, count: 0 }
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        self.depth = self.depth.checked_sub(1)?;
+        self.stack[self.depth]
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, mut value: T, merge: impl Fn(T, T) -> T) {
+        for _ in 0..self.count.trailing_ones() {
+            if let Some(left) = self.pop() {
+                value = merge(left, value);
+            }
+        }
+        self.stack[self.depth] = Some(value);
+        self.depth += 1;
+        self.count += 1;
+    }
+
+    #[inline(always)]
+    pub fn finish(mut self, merge: impl Fn(T, T) -> T) -> Option<T> {
+        let mut value = self.pop()?;
+        while let Some(left) = self.pop() {
+            value = merge(left, value);
+        }
+        Some(value)
+    }
+}
+
+#[inline(always)]
+fn block<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
+    if x.len() < SHORT {
+        return x.iter().zip(y).fold(F::EMPTY, |sum, (&x, &y)| F::step(sum, x, y));
+    }
+    let mut lanes = [F::EMPTY; WIDE];
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<WIDE>(), y.as_chunks::<WIDE>());
+    for (x, y) in x.iter().zip(y) {
+        for i in 0..WIDE {
+            lanes[i] = F::step(lanes[i], x[i], y[i]);
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane = F::step(*lane, x, y);
+    }
+    let mut width = WIDE;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = F::merge(lanes[i], lanes[i + width]);
+        }
+    }
+    lanes[0]
+}
+
+/// Folds two slices of one length on this thread. For use inside a [`Kernel`].
+#[inline(always)]
+pub(crate) fn fold_inline<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
+    if x.len() <= BLOCK {
+        return block::<T, F>(x, y);
+    }
+    let mut tree = Pairwise::new();
+    for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+        tree.push(block::<T, F>(x, y), F::merge);
+    }
+    tree.finish(F::merge).unwrap_or(F::EMPTY)
+}
+
+struct FoldKernel<'a, T, F>(&'a [T], &'a [T], std::marker::PhantomData<F>);
+
+impl<T: Copy, F: Fold<T>> Kernel for FoldKernel<'_, T, F> {
+    type Output = T;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> T {
+        fold_inline::<T, F>(self.0, self.1)
+    }
+}
+
+/// Folds two slices of one length, in parallel if they are long.
+pub(super) fn fold<T: Plain, F: Fold<T>>(x: &[T], y: &[T]) -> T {
+    let alone = |x, y| dispatch(FoldKernel(x, y, std::marker::PhantomData::<F>));
+    if x.len() <= TASK {
+        return alone(x, y);
+    }
+    scratch::with(x.len().div_ceil(TASK), |parts| {
+        for_chunks_mut(parts, 1, |i, part| {
+            let range = i * TASK..x.len().min((i + 1) * TASK);
+            part[0] = alone(&x[range.clone()], &y[range]);
+        });
+        let mut tree = Pairwise::new();
+        parts.iter().for_each(|&part| tree.push(part, F::merge));
+        tree.finish(F::merge).unwrap_or(F::EMPTY)
+    })
+}
+
+struct RowsKernel<'a, T, F>(&'a [T], usize, &'a mut [T], std::marker::PhantomData<F>);
+
+impl<T: Copy, F: Fold<T>> Kernel for RowsKernel<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (row, out) in self.0.chunks_exact(self.1).zip(self.2) {
+            *out = fold_inline::<T, F>(row, row);
+        }
+    }
+}
+
+/// Folds every row of `x`, seen as `[out.len(), columns]`.
+pub(super) fn fold_rows<T: Plain, F: Fold<T>>(x: &[T], columns: usize, out: &mut [T]) {
+    if columns == 0 {
+        return out.fill(F::EMPTY);
+    }
+    if columns > TASK && out.len() < 8 {
+        return x.chunks_exact(columns).zip(out).for_each(|(row, out)| *out = fold::<T, F>(row, row));
+    }
+    let rows = TASK.div_ceil(columns);
+    for_chunks_mut(out, rows, |i, out| {
+        let first = i * rows * columns;
+        dispatch(RowsKernel(&x[first..first + out.len() * columns], columns, out, std::marker::PhantomData::<F>));
+    });
+}

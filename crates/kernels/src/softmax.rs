@@ -1,0 +1,229 @@
+//! Softmax, its logarithm, and the logarithm of a sum of exponentials, over the rows of a matrix.
+//!
+//! A row is read three times while it is in the cache: its maximum, the exponentials of the differences to it (none of
+//! which can overflow) with their sum, and the result. A row of -∞ alone, and one with a NaN or ∞ in it, gives what
+//! the formulas give: NaN.
+
+use crate::math::exponential::exp;
+use crate::reduce::{Max, Real, Sum, fold_inline};
+use crate::scratch;
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::threads::{SharedMut, for_chunks};
+
+/// Elements worth a task.
+const TASK: usize = 1 << 14;
+
+/// An element type of softmax: `f32` or `f64`.
+#[allow(private_bounds)]
+pub trait SoftmaxElement: Exponential {}
+impl SoftmaxElement for f32 {}
+impl SoftmaxElement for f64 {}
+
+/// What softmax needs of a number; nobody else can implement it.
+pub(crate) trait Exponential: Real + std::ops::Sub<Output = Self> + std::ops::Div<Output = Self> {
+    /// `y = exp(x - shift)`
+    fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
+    fn log(self) -> Self;
+}
+
+impl Exponential for f32 {
+    #[inline(always)]
+    fn exp_shifted<S: Simd>(s: S, x: &[f32], shift: f32, y: &mut [f32]) {
+        let shift = s.splat(shift);
+        let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
+        for (x, y) in x.iter().zip(y) {
+            s.store(exp(s, s.sub(s.load(x), shift)), y);
+        }
+        if !x_rest.is_empty() {
+            let mut rest = [0.0; LANES];
+            rest[..x_rest.len()].copy_from_slice(x_rest);
+            let value = exp(s, s.sub(s.load(&rest), shift));
+            s.store(value, &mut rest);
+            y_rest.copy_from_slice(&rest[..x_rest.len()]);
+        }
+    }
+
+    fn log(self) -> f32 {
+        libm::logf(self)
+    }
+}
+
+impl Exponential for f64 {
+    #[inline(always)]
+    fn exp_shifted<S: Simd>(_: S, x: &[f64], shift: f64, y: &mut [f64]) {
+        for (&x, y) in x.iter().zip(y) {
+            *y = libm::exp(x - shift);
+        }
+    }
+
+    fn log(self) -> f64 {
+        libm::log(self)
+    }
+}
+
+/// What is made of a row.
+#[derive(Clone, Copy)]
+enum Result {
+    Softmax,
+    LogSoftmax,
+    LogSumExp,
+}
+
+struct Rows<'a, T> {
+    x: &'a [T],
+    columns: usize,
+    /// `[rows, columns]`, or `[rows]` for [`Result::LogSumExp`].
+    out: &'a mut [T],
+    result: Result,
+    /// Room for a row.
+    row: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
+            let largest = fold_inline::<T, Max>(x, x);
+            match self.result {
+                Result::Softmax => {
+                    let y = &mut self.out[r * self.columns..(r + 1) * self.columns];
+                    T::exp_shifted(s, x, largest, y);
+                    let sum = fold_inline::<T, Sum>(y, y);
+                    y.iter_mut().for_each(|y| *y = *y / sum);
+                }
+                Result::LogSoftmax => {
+                    let y = &mut self.out[r * self.columns..(r + 1) * self.columns];
+                    T::exp_shifted(s, x, largest, y);
+                    let log = fold_inline::<T, Sum>(y, y).log();
+                    for (&x, y) in x.iter().zip(y) {
+                        *y = x - largest - log;
+                    }
+                }
+                Result::LogSumExp => {
+                    T::exp_shifted(s, x, largest, self.row);
+                    // An infinite maximum is the result; its differences are NaN.
+                    let infinite = largest == T::INFINITY || largest == T::NEGATIVE_INFINITY;
+                    let log = fold_inline::<T, Sum>(self.row, self.row).log();
+                    self.out[r] = if infinite { largest } else { largest + log };
+                }
+            }
+        }
+    }
+}
+
+fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], result: Result) {
+    if columns == 0 {
+        return out.fill(T::NEGATIVE_INFINITY);
+    }
+    let width = if matches!(result, Result::LogSumExp) { 1 } else { columns };
+    let out = SharedMut::new(out);
+    for_chunks(x.len() / columns, TASK.div_ceil(columns), |rows| {
+        // SAFETY: the ranges of for_chunks do not overlap.
+        let out = unsafe { out.range(rows.start * width..rows.end * width) };
+        let x = &x[rows.start * columns..rows.end * columns];
+        scratch::with(columns, |row| dispatch(Rows { x, columns, out, result, row }));
+    });
+}
+
+/// `y[r, c] = exp(x[r, c]) / Σ exp(x[r, ·])` for every row of `columns` elements.
+///
+/// # Panics
+/// If the slices differ in length or are not whole rows.
+#[track_caller]
+pub fn softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T]) {
+    check(x.len(), columns, y.len());
+    rows(x, columns, y, Result::Softmax);
+}
+
+/// `y[r, c] = x[r, c] - ln Σ exp(x[r, ·])` for every row of `columns` elements.
+///
+/// # Panics
+/// If the slices differ in length or are not whole rows.
+#[track_caller]
+pub fn log_softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T]) {
+    check(x.len(), columns, y.len());
+    rows(x, columns, y, Result::LogSoftmax);
+}
+
+/// `out[r] = ln Σ exp(x[r, ·])` for every row of `columns` elements; -∞ for rows of none.
+///
+/// # Panics
+/// If `x` is not `[out.len(), columns]`.
+#[track_caller]
+pub fn logsumexp_rows<T: SoftmaxElement>(x: &[T], columns: usize, out: &mut [T]) {
+    assert_eq!(x.len(), out.len() * columns, "x is [{}, {columns}]", out.len());
+    rows(x, columns, out, Result::LogSumExp);
+}
+
+#[track_caller]
+fn check(x: usize, columns: usize, y: usize) {
+    assert_eq!(x, y, "input and output have the same length");
+    assert!(x.is_multiple_of(columns.max(1)), "{x} elements are not whole rows of {columns}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads::set_threads;
+
+    fn numbers(len: usize, scale: f32) -> Vec<f32> {
+        (0..len).map(|i| ((i * 7919 + 13) % 2003) as f32 / 1001.0 * scale - scale).collect()
+    }
+
+    #[test]
+    fn rows_equal_the_formulas_in_f64() {
+        for (rows, columns, scale) in [(1, 1, 1.0), (3, 10, 5.0), (40, 33, 100.0), (2, 1000, 1.0), (300, 100, 20.0)] {
+            if cfg!(miri) && rows * columns > 500 {
+                continue;
+            }
+            let x = numbers(rows * columns, scale);
+            let mut seen: Option<Vec<f32>> = None;
+            for threads in [1, 3] {
+                set_threads(threads);
+                let [mut y, mut log_y, mut sums] = [vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; rows]];
+                softmax_rows(&x, columns, &mut y);
+                log_softmax_rows(&x, columns, &mut log_y);
+                logsumexp_rows(&x, columns, &mut sums);
+                for r in 0..rows {
+                    let row: Vec<f64> = x[r * columns..(r + 1) * columns].iter().map(|&x| x.into()).collect();
+                    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let log = largest + row.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
+                    assert!((f64::from(sums[r]) - log).abs() <= 2e-7 * log.abs().max(1.0));
+                    for (c, x) in row.iter().enumerate() {
+                        let exact = (x - log).exp();
+                        let (y, log_y) = (f64::from(y[r * columns + c]), f64::from(log_y[r * columns + c]));
+                        // Rounding the difference to the maximum costs half an ULP of it.
+                        let relative = 5e-7 + (x - largest).abs() * 6e-8;
+                        assert!((y - exact).abs() <= relative * exact + 1e-44, "{y} {exact}");
+                        assert!((log_y - (x - log)).abs() <= 2e-7 * (x - log).abs().max(1.0), "{log_y} {}", x - log);
+                    }
+                }
+                assert_eq!(*seen.get_or_insert(y.clone()), y);
+            }
+            let wide: Vec<f64> = x.iter().map(|&x| x.into()).collect();
+            let mut y = vec![0.0f64; x.len()];
+            softmax_rows(&wide, columns, &mut y);
+            for row in y.chunks(columns) {
+                assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+            }
+        }
+    }
+
+    #[test]
+    fn infinities_give_what_pytorch_gives() {
+        const INF: f32 = f32::INFINITY;
+        let mut y = [0.0; 3];
+        softmax_rows(&[-INF, 0.0, 0.0], 3, &mut y);
+        assert_eq!(y, [0.0, 0.5, 0.5]);
+        softmax_rows(&[-INF; 3], 3, &mut y);
+        assert!(y.iter().all(|y| y.is_nan()));
+        log_softmax_rows(&[-INF, 0.0, 0.0], 3, &mut y);
+        assert_eq!(y[0], -INF);
+        let mut sums = [0.0; 3];
+        logsumexp_rows(&[-INF, -INF, INF, 0.0, f32::NAN, 0.0], 2, &mut sums);
+        assert_eq!(sums[..2], [-INF, INF]);
+        assert!(sums[2].is_nan());
+    }
+}

@@ -13,6 +13,7 @@ use std::ops::Range;
 use hadal_kernels::threads::for_chunks_mut;
 
 use crate::random::Stream;
+use crate::{ImageSet, Split};
 
 /// Width and height of an image in pixels.
 pub const SIDE: usize = 28;
@@ -26,13 +27,14 @@ pub const TRAIN: usize = 12_000;
 /// Samples of the test split, unless more or fewer are asked for.
 pub const TEST: usize = 2_000;
 
-/// Which part of a data set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Split {
-    /// The part to learn from.
-    Train,
-    /// The part to measure on.
-    Test,
+/// One split as a set: [`TRAIN`] or [`TEST`] samples.
+pub fn load(split: Split, seed: u64) -> ImageSet {
+    let samples = match split {
+        Split::Train => TRAIN,
+        Split::Test => TEST,
+    };
+    let (images, labels) = generate(split, 0..samples, seed);
+    ImageSet { images, shape: [1, SIDE, SIDE], labels, classes: ('0'..='9').map(String::from).collect() }
 }
 
 /// Draws the samples `range` of a split: images `[samples, 28, 28]` in one row, bright ink on dark paper, and labels.
@@ -41,7 +43,7 @@ pub enum Split {
 /// digit once.
 ///
 /// ```
-/// use hadal_data::digits::{self, Split};
+/// use hadal_data::{Split, digits};
 /// let (images, labels) = digits::generate(Split::Train, 0..100, 0);
 /// assert_eq!(images.len(), 100 * 28 * 28);
 /// assert_eq!(labels.iter().filter(|&&label| label == 7).count(), 10);

@@ -32,5 +32,5 @@ pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{
-    Axes, Buffer, Category, DType, Device, Element, Layout, Meta, Operand, Scalar, Shape, Strides, Tensor,
+    Axes, Bits, Buffer, Category, DType, Device, Element, Layout, Meta, Operand, Scalar, Shape, Strides, Tensor,
 };

@@ -1,7 +1,7 @@
 //! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
 
 use crate::grad::{self, Grad, Grads, Node, Saved};
-use crate::tensor::{Buffer, Data, Element, Layout, Meta, Shape, Tensor};
+use crate::tensor::{Bits, Buffer, Data, Element, Layout, Meta, Shape, Tensor};
 use crate::{DType, Error, Result, check};
 use smallvec::SmallVec;
 use std::any::Any;
@@ -61,6 +61,11 @@ pub trait Op: Any + Debug + Send + Sync {
     /// For a view: the output's layout over the input's buffer, or `None` when only a copy will do.
     fn view(&self, _input: &Layout) -> Option<Layout> {
         None
+    }
+
+    /// The layouts of all outputs of an op whose outputs are several views of its only input.
+    fn views(&self, input: &Layout) -> Option<SmallVec<[Layout; 1]>> {
+        self.view(input).map(|layout| SmallVec::from_elem(layout, 1))
     }
 
     /// What the compiler may do with the op.
@@ -129,10 +134,14 @@ fn records(inputs: &[&Tensor], outputs: &[Meta]) -> bool {
 
 fn compute(op: &dyn Op, inputs: &[&Tensor], metas: &Metas) -> SmallVec<[Data; 1]> {
     if let [x] = inputs
-        && let Some(layout) = op.view(x.layout())
+        && let Some(layouts) = op.views(x.layout())
     {
-        debug_assert_eq!(layout.shape, metas[0].shape, "{op:?}: view and infer disagree");
-        return SmallVec::from_elem(Data { layout, dtype: metas[0].dtype, buffer: x.0.data.buffer.clone() }, 1);
+        debug_assert!(
+            layouts.iter().map(|l| &l.shape).eq(metas.iter().map(|m| &m.shape)),
+            "{op:?}: view and infer disagree"
+        );
+        let view = |layout| Data { layout, dtype: x.dtype(), buffer: x.0.data.buffer.clone() };
+        return layouts.into_iter().map(view).collect();
     }
     let mut buffers: SmallVec<[Buffer; 1]> = metas.iter().map(|m| Buffer::recycled(m.bytes())).collect();
     let views: SmallVec<[Input; 4]> = inputs.iter().map(|t| Input(&t.0.data)).collect();
@@ -170,6 +179,12 @@ impl<'a> Input<'a> {
         self.0.buffer.slice()
     }
 
+    /// The whole buffer as bits of the elements' size.
+    pub fn bits<T: Bits>(&self) -> &'a [T] {
+        debug_assert_eq!(T::DTYPE.size(), self.dtype().size());
+        self.0.buffer.slice()
+    }
+
     /// The elements if they lie row-major without gaps.
     pub fn slice<T: Element>(&self) -> Option<&'a [T]> {
         let layout = self.layout();
@@ -184,14 +199,22 @@ impl<'a> Input<'a> {
 
     /// The elements in the row-major order of another layout over the same buffer (a permutation, say).
     pub fn arranged<T: Element>(&self, layout: &Layout) -> Contiguous<'a, T> {
-        let all = self.buffer::<T>();
-        if layout.is_contiguous() {
-            return Contiguous::Borrowed(&all[layout.offset.min(all.len())..][..layout.shape.elements()]);
-        }
-        let mut copy = Buffer::recycled(layout.shape.elements() * size_of::<T>());
-        crate::run::copy::gather(all, layout, copy.slice_mut());
-        Contiguous::Copied(copy, std::marker::PhantomData)
+        arranged(self.buffer(), layout)
     }
+
+    /// As [`Input::contiguous`], as bits of the elements' size.
+    pub fn contiguous_bits<T: Bits>(&self) -> Contiguous<'a, T> {
+        arranged(self.bits(), self.layout())
+    }
+}
+
+fn arranged<'a, T: Element>(all: &'a [T], layout: &Layout) -> Contiguous<'a, T> {
+    if layout.is_contiguous() {
+        return Contiguous::Borrowed(&all[layout.offset.min(all.len())..][..layout.shape.elements()]);
+    }
+    let mut copy = Buffer::recycled(layout.shape.elements() * size_of::<T>());
+    crate::run::copy::gather(all, layout, copy.slice_mut());
+    Contiguous::Copied(copy, std::marker::PhantomData)
 }
 
 /// Row-major elements: borrowed from the tensor or copied into pooled memory.
@@ -232,6 +255,12 @@ impl Output<'_> {
     /// The elements, row-major; their present values are arbitrary.
     pub fn slice<T: Element>(&mut self) -> &mut [T] {
         debug_assert_eq!(T::DTYPE, self.meta.dtype);
+        self.buffer.slice_mut()
+    }
+
+    /// The elements as bits of their size.
+    pub fn bits<T: Bits>(&mut self) -> &mut [T] {
+        debug_assert_eq!(T::DTYPE.size(), self.meta.dtype.size());
         self.buffer.slice_mut()
     }
 }

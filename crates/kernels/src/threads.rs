@@ -108,6 +108,24 @@ pub fn for_chunks_mut<T: Send>(data: &mut [T], chunk: usize, f: impl Fn(usize, &
     });
 }
 
+/// As [`for_chunks_mut`] for several slices of one length: `f(range, parts)` gets the same range of each.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn for_chunks_of_all<T: Send, const N: usize>(
+    slices: [&mut [T]; N],
+    chunk: usize,
+    f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync,
+) {
+    let shared = slices.map(SharedMut::new);
+    let len = shared.first().map_or(0, SharedMut::len);
+    assert!(shared.iter().all(|s| s.len() == len), "slices of different lengths");
+    for_chunks(len, chunk, |range| {
+        // SAFETY: for_chunks hands out each range once, its ranges do not overlap, and neither do the slices.
+        f(range.clone(), std::array::from_fn(|i| unsafe { shared[i].range(range.clone()) }));
+    });
+}
+
 /// A mutable slice whose disjoint parts may be written by several tasks.
 pub(crate) struct SharedMut<'a, T> {
     data: *mut T,
@@ -223,5 +241,10 @@ mod tests {
         });
         assert!(data.iter().enumerate().all(|(i, &v)| v == i / 10));
         for_chunks_mut(&mut [0u8; 0], 4, |_, _| panic!("no chunk in an empty slice"));
+        let (mut a, mut b) = ([0usize; 25], [1usize; 25]);
+        for_chunks_of_all([&mut a, &mut b], 10, |range, [a, b]| {
+            range.zip(a).zip(b).for_each(|((i, a), b)| (*a, *b) = (i, *b + i));
+        });
+        assert!(a.iter().zip(&b).enumerate().all(|(i, (a, b))| (*a, *b) == (i, i + 1)));
     }
 }

@@ -23,7 +23,10 @@ ops! {
     map: add sub mul div div_floor div_trunc neg exp relu cast eq ne lt le gt ge r#where abs sign square
         sqrt rsqrt log tanh sigmoid maximum minimum clamp;
     /// Other layouts of the same elements.
-    shape: reshape permute expand;
+    shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat
+        stack pad;
+    /// Elements chosen by number.
+    index: index_select index_add index_copy index_fill gather scatter scatter_add one_hot embedding;
     /// Combining elements along axes.
     reduce: sum;
     /// Sums of products.

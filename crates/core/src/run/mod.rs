@@ -1,6 +1,8 @@
 //! How ops run kernels over tensors of any layout: tiles for elementwise work, rows for reductions,
 //! matrices for products.
 
+pub mod along;
+pub mod bounds;
 pub mod copy;
 pub mod division;
 pub mod function;
@@ -8,3 +10,4 @@ pub mod map;
 pub mod matrix;
 pub mod real;
 pub mod rows;
+pub mod rowwise;

@@ -165,10 +165,20 @@ elements! {
     f64 = F64: |f| f, |i| i as f64, |s| s, s as i64;
 }
 
+/// Elements for which any bytes of their size are a value: kernels that only move elements use these
+/// four instead of all nine types (see the word `moves` of [`dispatch!`](crate::dispatch)).
+pub trait Bits: Element {}
+
+impl Bits for u8 {}
+impl Bits for f16 {}
+impl Bits for i32 {}
+impl Bits for i64 {}
+
 /// Runs a block with `$T` bound to the Rust type of a [`DType`]: `dispatch!(floats dtype, T => f::<T>())`.
 ///
 /// The first word says which types the op's `infer` admits: `all`, `numbers` (no bool), `integers`
-/// (with bool and u8), `floats` (with the half types), `reals` (`f32` and `f64`).
+/// (without bool), `floats` (with the half types), `reals` (`f32` and `f64`), `moves` (any type, as
+/// [`Bits`] of its size, for kernels that do not look at values).
 #[macro_export]
 macro_rules! dispatch {
     (all $d:expr, $T:ident => $body:expr) => {
@@ -187,6 +197,14 @@ macro_rules! dispatch {
     };
     (reals $d:expr, $T:ident => $body:expr) => {
         $crate::dispatch!(@ $d, $T => $body; F32 f32, F64 f64)
+    };
+    (moves $d:expr, $T:ident => $body:expr) => {
+        match $d.size() {
+            1 => { type $T = u8; $body }
+            2 => { type $T = $crate::half::f16; $body }
+            4 => { type $T = i32; $body }
+            _ => { type $T = i64; $body }
+        }
     };
     (@ $d:expr, $T:ident => $body:expr; $($variant:ident $rust:ty),*) => {
         match $d {

@@ -117,6 +117,16 @@ impl Layout {
         selected
     }
 
+    /// The windows of `size` elements along `axis`, `step` apart; their elements become the last axis.
+    pub fn windows(&self, axis: usize, size: usize, step: usize) -> Layout {
+        let mut layout = self.clone();
+        layout.shape.sizes_mut()[axis] = self.shape[axis].checked_sub(size).map_or(0, |free| free / step + 1);
+        layout.strides[axis] *= step as isize;
+        layout.shape.sizes_mut().push(size);
+        layout.strides.push(self.strides[axis]);
+        layout
+    }
+
     /// With an axis of size 1 inserted at `axis`.
     pub fn unsqueeze(&self, axis: usize) -> Layout {
         let mut layout = self.clone();
@@ -125,14 +135,33 @@ impl Layout {
         layout
     }
 
+    /// Whether no two elements share a place in the buffer. May say no for exotic layouts where none do.
+    pub fn is_distinct(&self) -> bool {
+        let mut axes: SmallVec<[(usize, usize); 6]> = SmallVec::new();
+        axes.extend(self.strides.iter().zip(&self.shape[..]).map(|(s, &n)| (s.unsigned_abs(), n)).filter(|a| a.1 != 1));
+        axes.sort_unstable();
+        let mut extent = 0;
+        axes.iter().all(|&(stride, size)| {
+            let beyond = stride > extent;
+            extent += stride * size.saturating_sub(1);
+            beyond
+        })
+    }
+
     /// The buffer positions of the elements in row-major order.
     pub fn positions(&self) -> Positions<'_> {
-        Positions {
-            layout: self,
-            index: SmallVec::from_elem(0, self.shape.rank()),
-            at: self.offset as isize,
-            left: self.shape.elements(),
+        self.positions_from(0)
+    }
+
+    /// The buffer positions of the elements in row-major order, from element number `start` on.
+    pub fn positions_from(&self, start: usize) -> Positions<'_> {
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.shape.rank());
+        let (mut rest, mut at) = (start, self.offset as isize);
+        for ((i, &size), &stride) in index.iter_mut().zip(&self.shape[..]).zip(&self.strides).rev() {
+            (*i, rest) = (rest % size.max(1), rest / size.max(1));
+            at += *i as isize * stride;
         }
+        Positions { layout: self, index, at, left: self.shape.elements().saturating_sub(start) }
     }
 }
 
@@ -195,5 +224,15 @@ mod tests {
         assert_eq!(x.slice(1, 2, -2, 2).positions().collect::<Vec<_>>(), [2, 0, 5, 3]);
         assert_eq!(Layout::contiguous(()).positions().collect::<Vec<_>>(), [0]);
         assert_eq!(x.slice(0, 0, 1, 0).positions().count(), 0);
+        assert_eq!(x.permute(&[1, 0]).positions_from(3).collect::<Vec<_>>(), [4, 2, 5]);
+    }
+
+    #[test]
+    fn windows_and_broadcasts_are_not_distinct() {
+        let x = Layout::contiguous([4, 6]);
+        assert!(x.slice(1, 5, -2, 3).permute(&[1, 0]).is_distinct());
+        assert!(!Layout::contiguous([1, 6]).broadcast_to(&[2, 6].into()).is_distinct());
+        let window = |step| Layout::contiguous(7).windows(0, 2, step);
+        assert!(window(2).is_distinct() && !window(1).is_distinct());
     }
 }

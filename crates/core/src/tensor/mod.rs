@@ -11,7 +11,7 @@ mod shape;
 
 pub use buffer::{Buffer, Device};
 pub use create::Scalar;
-pub use dtype::{Category, DType, Element};
+pub use dtype::{Bits, Category, DType, Element};
 pub use layout::{Layout, Strides};
 pub use operators::Operand;
 pub use shape::{Axes, Shape};

@@ -39,6 +39,16 @@ impl Tensor {
 }
 
 impl Tensor {
+    /// The elements without a copy, if they lie row-major without gaps and `T` is the tensor's own type.
+    pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
+        let layout = self.layout();
+        if T::DTYPE != self.dtype() || !layout.is_contiguous() {
+            return None;
+        }
+        let values = self.0.data.buffer.slice::<T>();
+        Some(&values[layout.offset.min(values.len())..][..self.elements()])
+    }
+
     /// The elements in row-major order as `f64`, whatever the type (for tests, printing and metrics).
     pub fn to_f64_vec(&self) -> Vec<f64> {
         dispatch!(all self.dtype(), T => self.to_vec::<T>().into_iter().map(Element::to_f64).collect())

@@ -1,0 +1,47 @@
+//! `contiguous`: the elements copied to row-major order, unless they lie so already.
+
+use crate::ops::prelude::*;
+use crate::run::copy;
+
+#[derive(Debug)]
+struct Contiguous;
+
+impl Op for Contiguous {
+    fn name(&self) -> &'static str {
+        "contiguous"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        copy::copy(&x[0], &mut y[0]);
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        vec![Some(g.of(0))]
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// Itself if its elements lie row-major without gaps, else a copy that does.
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.clone()) } else { apply(Contiguous, &[self]) }
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    let x = Tensor::from([[1.0f64, 2.0], [3.0, 4.0]]);
+    Cases::new("contiguous", |_, x| {
+        let y = x[0].t().contiguous();
+        assert!(y.is_contiguous() && !y.shares_memory(&x[0]));
+        vec![y]
+    })
+    .with("transposed", "{}", &[x], &[Tensor::from([[1.0f64, 3.0], [2.0, 4.0]])])
+}

@@ -1,0 +1,165 @@
+//! `Optimizer`: rules applied to groups of parameters.
+
+use super::{Rule, Slot};
+use crate::schedules::Schedule;
+use hadal_core::{Error, Gradients, Module, Param, Result, Tensor, Visitor};
+
+/// Parameters that share one rule.
+#[derive(Debug)]
+pub struct Group {
+    rule: Box<dyn Rule>,
+    base_lr: f64,
+    slots: Vec<Slot>,
+}
+
+impl Group {
+    /// The rule, with the settings of the moment.
+    pub fn rule(&self) -> &dyn Rule {
+        &*self.rule
+    }
+
+    /// The rule, to change settings.
+    pub fn rule_mut(&mut self) -> &mut dyn Rule {
+        &mut *self.rule
+    }
+
+    /// The learning rate that the group was made with: what a schedule starts from.
+    pub fn base_lr(&self) -> f64 {
+        self.base_lr
+    }
+
+    /// The parameters with their moments.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+}
+
+/// Updates parameters by their gradients, each group of them by its own rule.
+///
+/// As a [`Module`] it shows its state (`fc1.weight.exp_avg`, `fc1.weight.step`), so that a checkpoint saves and
+/// restores it as it does a model's. Settings are not state: a resumed program makes the optimizer as it did before.
+#[derive(Debug)]
+pub struct Optimizer {
+    groups: Vec<Group>,
+    allow_unused: bool,
+}
+
+impl Optimizer {
+    /// One group; [`Rule::optimize`] reads better.
+    #[track_caller]
+    pub fn new(rule: impl Rule + 'static, params: impl IntoIterator<Item = Param>) -> Optimizer {
+        Optimizer { groups: Vec::new(), allow_unused: false }.group(rule, params)
+    }
+
+    /// Adds parameters that follow a rule of their own (another rate, no weight decay …).
+    ///
+    /// # Panics
+    /// If one of them is already in a group, or is not what the rule is made for.
+    #[track_caller]
+    pub fn group(mut self, rule: impl Rule + 'static, params: impl IntoIterator<Item = Param>) -> Optimizer {
+        let mut slots: Vec<Slot> = Vec::new();
+        for param in params {
+            let mut known = self.groups.iter().flat_map(|g| &g.slots).chain(&slots);
+            if known.any(|slot| slot.param.is_same(&param)) {
+                let message = format!("got parameter `{}` twice; give each to one group", param.name());
+                Error::op(rule.name(), message).raise();
+            }
+            rule.accepts(&param).unwrap_or_else(|error| error.raise());
+            slots.push(Slot::new(&rule, param));
+        }
+        self.groups.push(Group { base_lr: rule.lr(), rule: Box::new(rule), slots });
+        self
+    }
+
+    /// Passes over parameters that the loss does not depend on, instead of refusing the step.
+    pub fn allow_unused(mut self) -> Optimizer {
+        self.allow_unused = true;
+        self
+    }
+
+    /// The groups, in the order in which they were added.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The groups, to change their settings.
+    pub fn groups_mut(&mut self) -> &mut [Group] {
+        &mut self.groups
+    }
+
+    /// The learning rate of the first group.
+    pub fn lr(&self) -> f64 {
+        self.groups[0].rule.lr()
+    }
+
+    /// Gives every group this learning rate.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.groups.iter_mut().for_each(|group| group.rule.set_lr(lr));
+    }
+
+    /// Gives every group the rate (and momentum, if cycled) that the schedule has for step `step`, counted from 0.
+    pub fn follow(&mut self, schedule: &dyn Schedule, step: usize) {
+        for group in &mut self.groups {
+            group.rule.set_lr(schedule.lr(group.base_lr, step));
+            if let Some(momentum) = schedule.momentum(step) {
+                group.rule.set_momentum(momentum);
+            }
+        }
+    }
+
+    /// Updates every parameter that is not frozen. A missing gradient is an error that names the parameter, and
+    /// then nothing has been changed.
+    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        let mut found = Vec::new();
+        for (i, group) in self.groups.iter().enumerate() {
+            for (j, slot) in group.slots.iter().enumerate().filter(|(_, slot)| slot.param.is_trainable()) {
+                match gradients.get(&slot.param) {
+                    Ok(gradient) => found.push((i, j, usable(&*group.rule, slot, gradient)?)),
+                    Err(_) if self.allow_unused => (),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        for (i, j, gradient) in found {
+            let Group { rule, slots, .. } = &mut self.groups[i];
+            if slots[j].is_outgrown(&**rule) {
+                slots[j] = Slot::new(&**rule, slots[j].param.clone());
+            }
+            let slot = &slots[j];
+            let mut step = 0;
+            slot.steps.update(|count: &mut [i64]| {
+                count[0] += 1;
+                step = count[0] as u64;
+            });
+            rule.update(slot, &gradient, step);
+        }
+        Ok(())
+    }
+}
+
+/// The gradient in the parameter's own type.
+fn usable(rule: &dyn Rule, slot: &Slot, gradient: &Tensor) -> Result<Tensor> {
+    let (value, name) = (slot.param.get(), slot.param.name());
+    if !matches!(value.dtype(), hadal_core::DType::F32 | hadal_core::DType::F64) {
+        let message = format!("updates f32 and f64 parameters; `{name}` is {}", value.dtype());
+        return Err(Error::op(rule.name(), message));
+    }
+    if value.shape() != gradient.shape() {
+        let message = format!("got a gradient of shape {} for `{name}` of shape {}", gradient.shape(), value.shape());
+        return Err(Error::op(rule.name(), message));
+    }
+    hadal_core::no_grad(|| gradient.try_to_dtype(value.dtype()))
+}
+
+impl Module for Optimizer {
+    fn visit(&self, visitor: &mut dyn Visitor) {
+        for slot in self.groups.iter().flat_map(|group| &group.slots) {
+            visitor.enter(slot.param.name());
+            hadal_core::visit_field("step", &slot.steps, visitor);
+            for (name, moment) in &slot.moments {
+                hadal_core::visit_field(name, moment, visitor);
+            }
+            visitor.leave();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `Rule`: one update formula and its settings; `Slot`: what it keeps beside one parameter.
+
+use super::Optimizer;
+use hadal_core::{Element, Error, Param, Result, Shape, Tensor};
+use hadal_kernels::threads;
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// An update formula with its settings (learning rate, betas, weight decay …).
+///
+/// To write one, say which numbers it keeps beside a parameter and how one step changes them.
+pub trait Rule: Debug + Send + Sync {
+    /// The optimizer's name, as users write it.
+    fn name(&self) -> &'static str;
+
+    /// The learning rate.
+    fn lr(&self) -> f64;
+
+    /// Changes the learning rate.
+    fn set_lr(&mut self, lr: f64);
+
+    /// Changes the momentum (or Adam's first beta), for schedules that cycle it; without effect where there is none.
+    fn set_momentum(&mut self, _momentum: f64) {}
+
+    /// What is kept beside a parameter of this value, with its initial value.
+    fn moments(&self, _value: &Tensor) -> Vec<Moment> {
+        Vec::new()
+    }
+
+    /// Refuses a parameter that the formula is not made for.
+    fn accepts(&self, _param: &Param) -> Result<()> {
+        Ok(())
+    }
+
+    /// Changes the parameter and its moments by one step; `step` counts from 1.
+    fn update(&self, slot: &Slot, gradient: &Tensor, step: u64);
+
+    /// An optimizer that applies this rule to `params`.
+    fn optimize(self, params: impl IntoIterator<Item = Param>) -> Optimizer
+    where
+        Self: Sized + 'static,
+    {
+        Optimizer::new(self, params)
+    }
+}
+
+/// The name and initial value of a number (or tensor of numbers) kept beside a parameter.
+pub type Moment = (&'static str, Tensor);
+
+/// A parameter with what its optimizer keeps beside it.
+#[derive(Debug)]
+pub struct Slot {
+    pub(super) param: Param,
+    /// Steps done, `i64` of rank 0.
+    pub(super) steps: Param,
+    pub(super) moments: Vec<(&'static str, Param)>,
+    /// The parameter's shape when the moments were made.
+    shape: Shape,
+}
+
+impl Slot {
+    pub(super) fn new(rule: &dyn Rule, param: Param) -> Slot {
+        let steps = Param::buffer(Tensor::from(0i64));
+        let value = param.get();
+        let moments = rule.moments(&value).into_iter().map(|(name, value)| (name, Param::buffer(value)));
+        Slot { steps, moments: moments.collect(), shape: value.shape().clone(), param }
+    }
+
+    /// Whether a lazy layer has given the parameter its size since the moments were made. (Moments loaded from a
+    /// checkpoint in the meantime have the right size already.)
+    pub(super) fn is_outgrown(&self, rule: &dyn Rule) -> bool {
+        let value = self.param.get();
+        let fits = |(made, fresh): (&(&str, Param), &Moment)| made.1.get().shape() == fresh.1.shape();
+        *value.shape() != self.shape && !self.moments.iter().zip(&rule.moments(&value)).all(fits)
+    }
+
+    /// The parameter.
+    pub fn param(&self) -> &Param {
+        &self.param
+    }
+
+    /// What is kept under this name.
+    ///
+    /// # Panics
+    /// If the rule has no such moment.
+    pub fn moment(&self, name: &str) -> &Param {
+        let found = self.moments.iter().find(|(n, _)| *n == name);
+        &found.unwrap_or_else(|| panic!("no moment is called `{name}`")).1
+    }
+
+    /// One pass over the elements: `f(gradient, [parameter, moment 0, moment 1, …])` for each, in parallel.
+    ///
+    /// `N` is the number of moments that have the parameter's shape, which come first in [`Rule::moments`], plus one.
+    pub fn each<T: Real, const N: usize>(&self, gradient: &Tensor, f: impl Fn(T, [&mut T; N]) + Sync) {
+        let copy;
+        let gradient = match gradient.as_slice::<T>() {
+            Some(slice) => slice,
+            None => {
+                copy = gradient.to_vec::<T>();
+                &copy
+            }
+        };
+        let places: Vec<&Param> =
+            std::iter::once(&self.param).chain(self.moments.iter().map(|(_, m)| m)).take(N).collect();
+        open::<T>(&places, Vec::with_capacity(N), |slices| {
+            let slices: [&mut [T]; N] = slices.try_into().unwrap_or_else(|_| panic!("the rule has {N} - 1 moments"));
+            threads::for_chunks_of_all(slices, CHUNK, |range, mut parts| {
+                let gradient = &gradient[range];
+                // Slices of one known length let the compiler drop the bounds checks.
+                let n = gradient.len();
+                for part in &mut parts {
+                    *part = &mut std::mem::take(part)[..n];
+                }
+                for (i, &g) in gradient.iter().enumerate() {
+                    f(g, parts.each_mut().map(|part| &mut part[i]));
+                }
+            });
+        });
+    }
+}
+
+/// Elements that one task updates.
+const CHUNK: usize = 16 * 1024;
+
+/// Calls `f` with the elements of all places, each opened for writing.
+fn open<T: Element>(places: &[&Param], opened: Vec<&mut [T]>, f: impl FnOnce(Vec<&mut [T]>)) {
+    match places {
+        [] => f(opened),
+        [first, rest @ ..] => first.update(|slice| {
+            let mut opened: Vec<&mut [T]> = opened;
+            opened.push(slice);
+            open(rest, opened, f);
+        }),
+    }
+}
+
+/// The types that optimizers compute in: `f32` and `f64`.
+pub trait Real:
+    Element
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// The correctly rounded square root.
+    fn sqrt(self) -> Self;
+    /// The magnitude.
+    fn abs(self) -> Self;
+
+    /// The larger; a NaN on either side is the result.
+    fn larger(self, other: Self) -> Self {
+        if self > other || self != self { self } else { other }
+    }
+
+    /// −1, 0 or 1.
+    fn sign(self) -> Self {
+        let zero = Self::default();
+        Self::from_i64((self > zero) as i64 - (self < zero) as i64)
+    }
+}
+
+impl Real for f32 {
+    fn sqrt(self) -> f32 {
+        self.sqrt()
+    }
+    fn abs(self) -> f32 {
+        self.abs()
+    }
+}
+
+impl Real for f64 {
+    fn sqrt(self) -> f64 {
+        self.sqrt()
+    }
+    fn abs(self) -> f64 {
+        self.abs()
+    }
+}
+
+/// Panics unless `low <= value`, or `low <= value < high` where a high limit is given.
+#[track_caller]
+pub(super) fn check(rule: &str, setting: &str, value: f64, high: Option<f64>) {
+    let fits = value >= 0.0 && value < high.unwrap_or(f64::INFINITY);
+    if !fits {
+        let range = high.map_or("0 or more".to_owned(), |high| format!("in 0.0..{high:?}"));
+        Error::op(rule, format!("needs a finite {setting} that is {range}, got {value:?}")).raise();
+    }
+}

@@ -3,12 +3,13 @@
 //! A node's creation number is a topological order, so backward needs neither recursion nor sorting,
 //! and gradients are summed in a fixed order. A node keeps data, never tensors, so there are no cycles.
 
+use crate::gradients::Gradients;
 use crate::op::Op;
 use crate::tensor::{Data, Meta, Scalar, Tensor};
-use crate::{DType, Error, Param, Result, check, fallible, scope};
+use crate::{Error, Result, check, fallible, scope};
 use smallvec::SmallVec;
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -94,6 +95,14 @@ impl Node {
         let (saved, hooks) = (Mutex::new(Some(saved)), Mutex::default());
         let module = check::finite_values().then(scope::current).flatten();
         Arc::new(Node { sequence: next_number(), source, edges, inputs, outputs, saved, hooks, module })
+    }
+
+    /// The leaf that this node is, if it is one.
+    pub(crate) fn leaf_id(&self) -> Option<LeafId> {
+        match self.source {
+            Source::Leaf(id) => Some(id),
+            Source::Op(_) => None,
+        }
     }
 
     fn saved(&self) -> MutexGuard<'_, Option<Saved>> {
@@ -307,7 +316,8 @@ pub fn partial_grad(
     Ok(wanted.iter().map(|key| key.and_then(|key| found.inner.get(&key).cloned())).collect())
 }
 
-type Key = (u64, usize);
+/// A tensor of the graph: output `.1` of the node with number `.0`.
+pub(crate) type Key = (u64, usize);
 
 /// The nodes whose turn is to come, by number, with what has reached each of their outputs so far.
 type Pending = BTreeMap<u64, (Arc<Node>, SmallVec<[Option<Tensor>; 1]>)>;
@@ -460,80 +470,5 @@ fn run_hooks(node: &Node, incoming: &mut [Option<Tensor>]) {
         if let Some(replacement) = incoming[*index].as_ref().and_then(hook) {
             incoming[*index] = Some(replacement);
         }
-    }
-}
-
-/// What `backward` returns: a gradient for every leaf and parameter that the result depends on.
-#[derive(Default, Clone)]
-pub struct Gradients {
-    leaves: BTreeMap<LeafId, Tensor>,
-    inner: HashMap<Key, Tensor>,
-}
-
-impl Gradients {
-    fn add_leaf(&mut self, id: LeafId, g: Tensor) {
-        let sum = match self.leaves.remove(&id) {
-            Some(old) => old.add(&g),
-            None => g,
-        };
-        self.leaves.insert(id, sum);
-    }
-
-    /// The gradient of a parameter; an error that names it if the result does not depend on it.
-    pub fn get(&self, param: &Param) -> Result<&Tensor> {
-        self.leaves.get(&param.id()).ok_or_else(|| {
-            let name = param.name();
-            let message = format!(
-                "of parameter `{name}`: the loss does not depend on it; use it in the forward pass, \
-                 freeze it (param.freeze()), or leave it out of the optimizer"
-            );
-            Error::op("gradient", message)
-        })
-    }
-
-    /// The gradient of a leaf made by [`Tensor::requires_grad`].
-    pub fn of(&self, leaf: &Tensor) -> Result<&Tensor> {
-        let id = leaf.0.origin.as_ref().and_then(|o| match o.node.source {
-            Source::Leaf(id) => Some(id),
-            Source::Op(_) => None,
-        });
-        let Some(id) = id else {
-            let message = "can be read for leaves only; for other tensors use grad(&[&y], &[], &[&x], …)";
-            return Err(Error::op("gradient", message));
-        };
-        self.leaves.get(&id).ok_or_else(|| Error::op("gradient", "of this leaf: the loss does not depend on it"))
-    }
-
-    /// Replaces the gradient of a parameter (after clipping, say).
-    pub fn set(&mut self, param: &Param, gradient: Tensor) {
-        self.leaves.insert(param.id(), gradient);
-    }
-
-    /// Adds another pass's gradients to these: accumulation over micro-batches.
-    pub fn accumulate(&mut self, other: Gradients) {
-        for (id, g) in other.leaves {
-            self.add_leaf(id, g);
-        }
-    }
-
-    /// Every gradient multiplied by `factor`.
-    pub fn scale(&mut self, factor: f64) {
-        self.map(|g| g.mul(factor));
-    }
-
-    /// Every gradient replaced by `f` of it.
-    pub fn map(&mut self, f: impl Fn(&Tensor) -> Tensor) {
-        no_grad(|| self.leaves.values_mut().for_each(|g| *g = f(g)));
-    }
-
-    /// The gradients, in the order in which their leaves were made.
-    pub fn iter(&self) -> impl Iterator<Item = &Tensor> {
-        self.leaves.values()
-    }
-
-    /// The 2-norm of all gradients taken as one vector, computed in `f64`.
-    pub fn global_norm(&self) -> f64 {
-        let square = |g: &Tensor| g.to_dtype(DType::F64).mul(g.to_dtype(DType::F64)).sum(..).item::<f64>();
-        no_grad(|| self.iter().map(square).sum::<f64>().sqrt())
     }
 }

@@ -31,6 +31,10 @@ ops! {
     reduce: sum;
     /// Sums of products.
     linear: matmul linear;
+    /// Bringing numbers to one scale.
+    norm: softmax softmin log_softmax;
+    /// How far predictions are from targets.
+    loss: cross_entropy nll;
 }
 
 /// What an op's file needs.

@@ -4,6 +4,7 @@
 pub mod along;
 pub mod bounds;
 pub mod copy;
+pub mod lanes;
 pub mod division;
 pub mod function;
 pub mod map;

@@ -1,20 +1,31 @@
 //! `f32` and `f64` behind one trait, so that a formula is written once.
 
 use crate::tensor::Element;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use hadal_kernels::gemm::GemmElement;
+use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// A real number: arithmetic, and the elementary functions with the same result on every platform.
 ///
 /// What IEEE 754 defines exactly comes from the processor; the rest from `libm`, within 1 unit in the last place.
 pub trait Real:
     Element
+    + GemmElement
     + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
+    + DivAssign
 {
+    /// The distance from 1 to the next number.
+    const EPSILON: Self;
+    /// Less than every finite number.
+    const LOWEST: Self;
+
     /// A constant of a formula.
     #[inline]
     fn of(value: f64) -> Self {
@@ -91,6 +102,9 @@ pub trait Real:
 macro_rules! real {
     ($t:ty: exact $($exact:ident)*; $($name:ident $library:ident)*; two $($name2:ident $library2:ident)*) => {
         impl Real for $t {
+            const EPSILON: Self = <$t>::EPSILON;
+            const LOWEST: Self = <$t>::NEG_INFINITY;
+
             $(#[inline] fn $exact(self) -> Self { <$t>::$exact(self) })*
             $(#[inline] fn $name(self) -> Self { libm::$library(self) })*
             $(#[inline] fn $name2(self, other: Self) -> Self { libm::$library2(self, other) })*

@@ -35,7 +35,7 @@ pub fn sum<T: Element + std::ops::Add<Output = T>>(x: &Input, axes: &[usize], y:
 }
 
 /// Sixteen running sums over blocks of 256, joined by a binary tree; longer slices are halved.
-fn tree_sum<T: Element + std::ops::Add<Output = T>>(values: &[T]) -> T {
+pub fn tree_sum<T: Element + std::ops::Add<Output = T>>(values: &[T]) -> T {
     const LANES: usize = 16;
     if values.len() > 256 {
         let half = (values.len() / 2).next_multiple_of(256);

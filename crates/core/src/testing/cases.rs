@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 type Call = fn(&Attributes, &[Tensor]) -> Vec<Tensor>;
 
 /// How one op is called, given a case's attributes and inputs. The cases themselves are those that
-/// PyTorch recorded in `fixtures/ops/{op}.safetensors`, and any added here.
+/// PyTorch recorded in `fixtures/ops/{op}.safetensors` (or `losses/`), and any added here.
 pub struct Cases {
     /// The op's name, which is also that of its fixture.
     pub op: &'static str,
@@ -55,8 +55,9 @@ const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
 /// strided inputs, for 1, 2, 3 and 8 threads, and gradients of first and second order by differences.
 pub fn check_cases(cases: &Cases) -> Check {
     let mut check = Check::default();
-    let file = format!("ops/{}", cases.op);
-    let recorded = if Fixture::exists(&file) { Fixture::read(&file).cases } else { Default::default() };
+    let files = ["ops", "losses"].map(|folder| format!("{folder}/{}", cases.op));
+    let recorded = files.iter().find(|file| Fixture::exists(file));
+    let recorded = recorded.map(|file| Fixture::read(file).cases).unwrap_or_default();
     if recorded.is_empty() && cases.added.is_empty() {
         check.failures.push(format!("{}: no recorded and no added case", cases.op));
     }
@@ -111,7 +112,9 @@ fn check_gradients(
     if expected.is_empty() {
         return;
     }
-    let leaves: Vec<Tensor> = case.inputs(dtype).iter().map(Tensor::requires_grad).collect();
+    // An input without a recorded gradient (class weights, running statistics) is not differentiated.
+    let leaf = |(i, x): (usize, &Tensor)| if expected.iter().any(|e| e.0 == i) { x.requires_grad() } else { x.clone() };
+    let leaves: Vec<Tensor> = case.inputs(dtype).iter().enumerate().map(leaf).collect();
     let outputs = call(&leaves);
     let seeds: Vec<(usize, Tensor)> =
         case.numbered("seed").into_iter().map(|(i, t)| (i, t.to_dtype(outputs[i].dtype()))).collect();
@@ -187,13 +190,19 @@ fn check_numerically(
     if inputs.iter().map(Tensor::elements).sum::<usize>() > 40 {
         return;
     }
+    let varied: Vec<usize> = case.numbered("grad").into_iter().map(|(i, _)| i).collect();
+    let at: Vec<Tensor> = varied.iter().map(|&i| inputs[i].clone()).collect();
     for (i, _) in case.numbered("seed") {
-        let f = |x: &[Tensor]| call(x).swap_remove(i);
-        if let Err(error) = gradient_check(f, &inputs) {
+        let f = |x: &[Tensor]| {
+            let mut inputs = inputs.clone();
+            varied.iter().zip(x).for_each(|(&i, x)| inputs[i] = x.clone());
+            call(&inputs).swap_remove(i)
+        };
+        if let Err(error) = gradient_check(f, &at) {
             fail(&format!("output {i}: {error}"));
         }
         if cases.differentiable_twice
-            && let Err(error) = gradient_check_twice(f, &inputs)
+            && let Err(error) = gradient_check_twice(f, &at)
         {
             fail(&format!("output {i}, second order: {error}"));
         }

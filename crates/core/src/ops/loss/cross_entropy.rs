@@ -1,0 +1,312 @@
+//! `cross_entropy`: from logits to the negative log-likelihood of the true class, in one pass over the logits.
+
+use super::nll::{Labels, reduce};
+use crate::op::apply_all;
+use crate::ops::norm::softmax::shifted_exp;
+use crate::ops::prelude::*;
+use crate::run::lanes::lanes;
+use crate::run::real::Real;
+use hadal_kernels::threads::for_chunks_mut;
+
+/// How the losses of single samples become one number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Reduction {
+    /// Not at all.
+    None,
+    /// Their (weighted) mean.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+}
+
+/// What may be chosen about [`Tensor::cross_entropy_with`]; the default is PyTorch's.
+#[derive(Clone, Debug)]
+pub struct CrossEntropy {
+    /// One weight per class, `[classes]`; without it each class counts 1.
+    pub weight: Option<Tensor>,
+    /// Samples with this label add nothing to the loss; −100 by default.
+    pub ignore_index: i64,
+    /// The share of each target that is spread evenly over all classes (Szegedy et al. 2016), 0 to 1.
+    pub label_smoothing: f64,
+    /// Mean over samples, sum, or neither.
+    pub reduction: Reduction,
+}
+
+impl Default for CrossEntropy {
+    fn default() -> CrossEntropy {
+        CrossEntropy { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
+    }
+}
+
+/// `logits [n, c, l], labels [n, l] (, weight [c]) → loss, pull, sample weight`, each `[n, l]`.
+///
+/// With smoothing s over C classes, a sample of class y loses
+/// `(1 − s)·w_y·(−log p_y) + s/C·Σ_c w_c·(−log p_c)`; its derivative by logit c is
+/// `pull·p_c − (1 − s)·w_y·[c = y] − s/C·w_c` with `pull = (1 − s)·w_y + s/C·Σ w`.
+#[derive(Debug, Clone, Copy)]
+struct LabelledEntropy {
+    ignore_index: i64,
+    smoothing: f64,
+}
+
+/// The terms of one sample that do not depend on its logits.
+struct Terms<T> {
+    weight: Vec<T>,
+    /// (1 − s)·w
+    own: Vec<T>,
+    /// s/C·w
+    even: Vec<T>,
+    /// s/C·Σ w
+    even_sum: T,
+}
+
+impl LabelledEntropy {
+    fn terms<T: Real>(&self, classes: usize, weight: Option<&Input>) -> Terms<T> {
+        let weight = weight.map_or(vec![1.0; classes], |w| w.contiguous::<T>().iter().map(|w| w.to_f64()).collect());
+        let even = self.smoothing / classes as f64;
+        Terms {
+            weight: weight.iter().map(|&w| T::of(w)).collect(),
+            own: weight.iter().map(|w| T::of((1.0 - self.smoothing) * w)).collect(),
+            even: weight.iter().map(|w| T::of(even * w)).collect(),
+            even_sum: T::of(even * weight.iter().sum::<f64>()),
+        }
+    }
+
+    fn forward<T: Real>(&self, x: &[Input], y: &mut [Output]) {
+        let (logits, classes) = rows::rows::<T>(&x[0], &[1]);
+        let labels = x[1].contiguous::<i64>();
+        let terms = self.terms::<T>(classes, x.get(2));
+        let class = |sample: usize| (labels[sample] != self.ignore_index).then_some(labels[sample] as usize);
+        let [loss, pull, weight] = y else { unreachable!("three outputs") };
+        let per_task = (map::CHUNK / classes.max(1)).max(1);
+        for_chunks_mut(loss.slice::<T>(), per_task, |task, part| {
+            let mut powers = vec![T::default(); classes];
+            for (i, loss) in part.iter_mut().enumerate() {
+                let sample = task * per_task + i;
+                let Some(class) = class(sample) else {
+                    *loss = T::default();
+                    continue;
+                };
+                let logits = &logits[sample * classes..][..classes];
+                let (largest, sum) = shifted_exp(logits, &mut powers);
+                let log = sum.log();
+                *loss = terms.own[class] * ((largest - logits[class]) + log);
+                if self.smoothing > 0.0 {
+                    powers.iter_mut().zip(&terms.even).zip(logits).for_each(|((p, &even), &z)| {
+                        *p = even * ((largest - z) + log);
+                    });
+                    *loss += rows::tree_sum(&powers);
+                }
+            }
+        });
+        for (i, (pull, weight)) in pull.slice::<T>().iter_mut().zip(weight.slice::<T>()).enumerate() {
+            let class = class(i);
+            *pull = class.map_or(T::default(), |y| terms.own[y] + terms.even_sum);
+            *weight = class.map_or(T::default(), |y| terms.weight[y]);
+        }
+    }
+}
+
+impl Op for LabelledEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_float(self, &x[0])?;
+        Ok(Metas::from_elem(x[1].with_dtype(x[0].dtype), 3))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => self.forward::<T>(x, y));
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { inputs: !0, outputs: 0b10 }
+    }
+
+    /// Pull and sample weight do not depend on the logits; labels and class weights have no gradient.
+    fn grad(&self, g: &Grad) -> Grads {
+        let mut inputs = vec![g.input(0), g.input(1), g.output(1).detach(), g.of(0)];
+        inputs.extend((g.inputs() == 3).then(|| g.input(2)));
+        let slope = apply(LabelledSlope(*self), &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise());
+        let mut gradients = vec![None; g.inputs()];
+        gradients[0] = Some(slope);
+        gradients
+    }
+}
+
+/// `logits, labels, pull, scale (, weight) → scale·(pull·p − (1 − s)·w_y·[c = y] − s/C·w_c)`.
+#[derive(Debug)]
+struct LabelledSlope(LabelledEntropy);
+
+impl Op for LabelledSlope {
+    fn name(&self) -> &'static str {
+        "cross_entropy_grad"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => {
+            let terms = self.0.terms::<T>(x[0].shape()[1], x.get(4));
+            let labels = x[1].contiguous::<i64>();
+            let (pull, scale) = (x[2].contiguous::<T>(), x[3].contiguous::<T>());
+            lanes([&x[0]], 1, &mut y[0], |sample, [logits]: [&[T]; 1], y| {
+                let label = labels[sample];
+                if label == self.0.ignore_index {
+                    return y.fill(T::default());
+                }
+                let (_, sum) = shifted_exp(logits, y);
+                let scale = scale[sample];
+                let factor = scale * pull[sample] / sum;
+                y.iter_mut().zip(&terms.even).for_each(|(y, &even)| *y = *y * factor - scale * even);
+                y[label as usize] -= scale * terms.own[label as usize];
+            });
+        });
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::INPUTS
+    }
+
+    /// By the logits this is softmax's own gradient, scaled; by the scale it is the op with scale 1.
+    fn grad(&self, g: &Grad) -> Grads {
+        let (logits, pull, scale, h) = (g.input(0), g.input(2), g.input(3), g.of(0));
+        let (n, l) = (pull.shape()[0], pull.shape()[1]);
+        let unit = || {
+            let mut inputs = vec![logits.clone(), g.input(1), pull.clone(), scale.ones_like()];
+            inputs.extend((g.inputs() == 5).then(|| g.input(4)));
+            apply(LabelledSlope(self.0), &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise())
+        };
+        let curved = || {
+            let p = logits.softmax(1);
+            let mean = p.mul(&h).sum_keepdim(1);
+            p.mul(h.sub(mean)).mul(scale.mul(&pull).reshape([n, 1, l]))
+        };
+        let mut gradients = vec![None; g.inputs()];
+        gradients[0] = g.when(0, curved);
+        gradients[3] = g.when(3, || unit().mul(&h).sum(1));
+        gradients
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// The mean cross-entropy of logits `[batch, classes, …]` and targets: `−log softmax(logits)[target]`.
+    ///
+    /// Targets are class indices `[batch, …]` (integers; `[batch, 1]` is accepted) or probabilities of the logits'
+    /// shape. Do not apply softmax before.
+    ///
+    /// ```
+    /// # use hadal_core::Tensor;
+    /// let logits = Tensor::from([[0.0f32, 0.0], [100.0, 0.0]]);
+    /// let loss = logits.cross_entropy(&Tensor::from([1i64, 0]));
+    /// assert!((loss.item::<f32>() - 0.5 * 2f32.ln()).abs() < 1e-6);
+    /// ```
+    pub fn cross_entropy(&self, target: &Tensor) -> Result<Tensor> {
+        self.try_cross_entropy_with(target, &CrossEntropy::default())
+    }
+
+    /// As [`Tensor::cross_entropy`], with class weights, an ignored label, label smoothing, or another reduction.
+    pub fn cross_entropy_with(&self, target: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
+        let fail = |message: String| Err(Error::op("cross_entropy", message));
+        let smoothing = options.label_smoothing;
+        if !(0.0..=1.0).contains(&smoothing) {
+            return fail(format!("needs label smoothing between 0 and 1, got {smoothing}"));
+        }
+        if target.dtype().is_float() {
+            return probabilities(self, target, options)?.try_to_dtype(self.dtype());
+        }
+        let labels = Labels::new("cross_entropy", self, target, options.weight.as_ref(), options.ignore_index)?;
+        let op = LabelledEntropy { ignore_index: options.ignore_index, smoothing };
+        let outputs = apply_all(op, &labels.inputs())?;
+        reduce(&outputs[0], &outputs[2].detach(), options.reduction, &labels.shape)?.try_to_dtype(self.dtype())
+    }
+}
+
+/// `−Σ w_c·q_c·log p_c`; the mean is over samples, whatever the weights.
+fn probabilities(logits: &Tensor, target: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
+    let axis = logits.rank().min(2) as isize - 1;
+    if target.shape() != logits.shape() || axis < 0 {
+        let message = format!(
+            "needs class indices (integers) or probabilities of the logits' shape {}, got {} of shape {}; \
+             convert labels with .to_dtype(DType::I64)",
+            logits.shape(),
+            target.dtype(),
+            target.shape()
+        );
+        return Err(Error::op("cross_entropy", message));
+    }
+    let classes = logits.size(axis);
+    let log = logits.try_to_dtype(logits.dtype().compute())?.try_log_softmax(axis)?;
+    let mut target = target.try_to_dtype(log.dtype())?;
+    if options.label_smoothing > 0.0 {
+        let even = options.label_smoothing / classes as f64;
+        target = target.try_mul(1.0 - options.label_smoothing)?.try_add(even)?;
+    }
+    if let Some(weight) = &options.weight {
+        let mut shape = vec![1; logits.rank()];
+        shape[axis as usize] = classes;
+        target = target.try_mul(weight.try_to_dtype(log.dtype())?.try_reshape(shape)?)?;
+    }
+    let losses = log.try_mul(target)?.try_sum(axis)?.try_neg()?;
+    match options.reduction {
+        Reduction::None => Ok(losses),
+        Reduction::Sum => losses.try_sum(..),
+        Reduction::Mean => losses.try_sum(..)?.try_div(losses.elements() as f64),
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("cross_entropy", |a, x| {
+        let options = CrossEntropy {
+            weight: x.get(2).cloned(),
+            ignore_index: a.integer("ignore_index") as i64,
+            label_smoothing: a.float("label_smoothing"),
+            reduction: super::nll::recorded_reduction(a),
+        };
+        vec![x[0].cross_entropy_with(&x[1], &options)]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    #[test]
+    fn labels_may_be_a_column() {
+        let logits = Tensor::from([[1.0f32, 2.0, 0.5], [0.1, 0.2, 0.3]]);
+        let (row, column) = (Tensor::from([2i64, 0]), Tensor::from([[2i64], [0]]));
+        assert_eq!(
+            logits.cross_entropy(&row).item::<f32>().to_bits(),
+            logits.cross_entropy(&column).item::<f32>().to_bits()
+        );
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let logits = Tensor::zeros([2, 3]);
+        let text = |t: Tensor| logits.try_cross_entropy(&t).unwrap_err().to_string();
+        assert_eq!(
+            text(Tensor::from([0i64, 3])),
+            "cross_entropy got label 3 for sample 1, but the logits have 3 classes: labels count from 0 to 2"
+        );
+        assert_eq!(
+            text(Tensor::from([-1i64, 0])),
+            "cross_entropy got label -1 for sample 0, but the logits have 3 classes: labels count from 0 to 2"
+        );
+        assert_eq!(
+            text(Tensor::from([0i64, 1, 2])),
+            "cross_entropy needs one label per sample: logits [2, 3] take labels [2], got [3]"
+        );
+        assert_eq!(
+            text(Tensor::from([0.0f32, 1.0])),
+            "cross_entropy needs class indices (integers) or probabilities of the logits' shape [2, 3], \
+             got f32 of shape [2]; convert labels with .to_dtype(DType::I64)"
+        );
+    }
+}

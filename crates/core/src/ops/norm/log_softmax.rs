@@ -1,0 +1,99 @@
+//! `log_softmax` along one axis: `x − log Σ exp(x)`.
+
+use super::softmax::{along, shifted_exp};
+use crate::ops::prelude::*;
+use crate::run::lanes::lanes;
+use crate::run::real::Real;
+use crate::run::rows::tree_sum;
+
+#[derive(Debug)]
+struct LogSoftmax {
+    axis: usize,
+}
+
+impl Op for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_float(self, &x[0])?;
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => lanes(
+            [&x[0]],
+            self.axis,
+            &mut y[0],
+            |_, [x]: [&[T]; 1], y| {
+                let (largest, sum) = shifted_exp(x, y);
+                let log = Real::log(sum);
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - largest) - log);
+            },
+        ));
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::OUTPUTS
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        let op = LogSoftmaxGrad { axis: self.axis };
+        vec![Some(apply(op, &[&g.output(0), &g.of(0)]).unwrap_or_else(|e| e.raise()))]
+    }
+}
+
+/// `g − exp(y)·Σ g`.
+#[derive(Debug)]
+struct LogSoftmaxGrad {
+    axis: usize,
+}
+
+impl Op for LogSoftmaxGrad {
+    fn name(&self) -> &'static str {
+        "log_softmax_grad"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => lanes(
+            [&x[0], &x[1]],
+            self.axis,
+            &mut y[0],
+            |_, [log, g]: [&[T]; 2], y| {
+                let sum = tree_sum(g);
+                y.iter_mut().zip(log).zip(g).for_each(|((y, &log), &g)| *y = g - Real::exp(log) * sum);
+            },
+        ));
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::INPUTS
+    }
+
+    /// With `p = exp(y)` and incoming `h`: ∂/∂y = −h·p·Σ g and ∂/∂g = h − Σ h·p.
+    fn grad(&self, g: &Grad) -> Grads {
+        let (p, h) = (g.input(0).exp(), g.of(0));
+        let axis = self.axis as isize;
+        vec![
+            g.when(0, || h.mul(&p).mul(g.input(1).sum_keepdim(axis)).neg()),
+            g.when(1, || h.sub(h.mul(&p).sum_keepdim(axis))),
+        ]
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// `log(softmax(x))` along `axis`, computed without taking the logarithm of small numbers.
+    pub fn log_softmax(&self, axis: isize) -> Result<Tensor> {
+        along("log_softmax", self, axis, |x, axis| apply(LogSoftmax { axis }, &[x]))
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("log_softmax", |a, x| vec![x[0].log_softmax(a.integer("dim"))])
+}

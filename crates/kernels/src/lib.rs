@@ -4,8 +4,10 @@
 //! number of threads and on every instruction set: work is partitioned by shape only, every output element has one
 //! owner, and the order of every sum is part of its definition.
 
+pub mod conv;
 pub mod gemm;
 pub mod math;
+mod number;
 pub mod random;
 pub mod reduce;
 mod scratch;

@@ -5,7 +5,8 @@
 //! the formulas give: NaN.
 
 use crate::math::exponential::exp;
-use crate::reduce::{Max, Real, Sum, fold_inline};
+use crate::number::Number;
+use crate::reduce::{Max, Sum, fold_inline};
 use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
@@ -20,7 +21,7 @@ impl SoftmaxElement for f32 {}
 impl SoftmaxElement for f64 {}
 
 /// What softmax needs of a number; nobody else can implement it.
-pub(crate) trait Exponential: Real + std::ops::Sub<Output = Self> + std::ops::Div<Output = Self> {
+pub(crate) trait Exponential: Number {
     /// `y = exp(x - shift)`
     fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
     fn log(self) -> Self;

@@ -9,7 +9,8 @@ use std::ops::Range;
 use super::Init;
 use super::pack::Source;
 use super::tile::{Kernels, Tile};
-use crate::scratch::{self, Plain};
+use crate::number::Number;
+use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
 
 /// Bytes of one lane's steps in a slab: 384 f32. A 6-row panel and a 16-column panel then fill a 32 KiB cache.
@@ -22,7 +23,7 @@ const FORK: usize = 1 << 19;
 const SHARED_ELEMENTS: usize = 1 << 24;
 
 /// One product `C[m, n] = init + A[m, k]·B[k, n]`, its rows of C `c_row` apart.
-pub(super) struct Product<'a, T: 'static, A, B> {
+pub(crate) struct Product<'a, T: 'static, A, B> {
     pub kernels: &'static Kernels<T>,
     pub m: usize,
     pub n: usize,
@@ -52,7 +53,7 @@ impl<'a, T> Packed<'a, T> {
     }
 }
 
-impl<T: Plain + Default, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
+impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     /// Computes the product; forks if it is worth it.
     pub fn run(&self) {
         let panels = self.panels();
@@ -68,6 +69,24 @@ impl<T: Plain + Default, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     /// Computes the whole product on this thread.
     pub fn run_alone(&self) {
         self.block(0..self.panels(), 0..self.n, None, None);
+    }
+
+    /// Packs all of A into `to` (`m·k` elements), for products that share it.
+    pub fn pack_a(&self, to: &mut [T]) {
+        let shared = SharedMut::new(to);
+        self.pack_shared(self.panels(), |p, k| {
+            let panel = self.row(p)..self.row(p + 1);
+            let start = k.start * self.m + panel.start * k.len();
+            // SAFETY: panels of different lanes or slabs do not overlap.
+            let to = unsafe { shared.range(start..start + panel.len() * k.len()) };
+            self.a.pack(k, panel.clone(), panel.len(), to);
+        });
+    }
+
+    /// As [`run_alone`](Self::run_alone), with what [`pack_a`](Self::pack_a) gave for this A.
+    pub fn run_alone_with(&self, a: &[T]) {
+        let packed = Packed { data: a, first: 0, extent: self.m };
+        self.block(0..self.panels(), 0..self.n, Some(packed), None);
     }
 
     fn by_columns(&self) {

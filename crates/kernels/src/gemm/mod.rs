@@ -9,12 +9,12 @@ mod pack;
 mod tile;
 mod vector;
 
-use crate::scratch::Plain;
+use crate::number::Number;
 use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
-use blocks::Product;
-use pack::Lanes;
-use tile::Kernels;
+pub(crate) use blocks::Product;
+pub(crate) use pack::{Lanes, Source};
+pub(crate) use tile::Kernels;
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -70,32 +70,26 @@ pub enum Init<'a, T> {
 }
 
 /// An element type of matrix products: `f32` or `f64`.
+#[allow(private_bounds)]
 pub trait GemmElement: Element {}
 impl GemmElement for f32 {}
 impl GemmElement for f64 {}
 
-pub(crate) use element::Element;
+/// A number that has tiles; nobody else can implement it.
+pub(crate) trait Element: Number {
+    /// The tiles of an instruction set that this machine has.
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+}
 
-mod element {
-    use super::*;
-
-    /// What the crate needs of an element; nobody else can implement it.
-    #[allow(private_bounds)]
-    pub trait Element: Plain + Default + PartialEq + std::ops::Add<Output = Self> + std::ops::AddAssign {
-        #[doc(hidden)]
-        fn run(isa: Isa, problem: Problem<Self>);
+impl Element for f32 {
+    fn kernels(isa: Isa) -> &'static Kernels<f32> {
+        tile::kernels_f32(isa)
     }
+}
 
-    impl Element for f32 {
-        fn run(isa: Isa, problem: Problem<f32>) {
-            multiply(tile::kernels_f32(isa), problem);
-        }
-    }
-
-    impl Element for f64 {
-        fn run(isa: Isa, problem: Problem<f64>) {
-            multiply(tile::kernels_f64(isa), problem);
-        }
+impl Element for f64 {
+    fn kernels(isa: Isa) -> &'static Kernels<f64> {
+        tile::kernels_f64(isa)
     }
 }
 
@@ -143,12 +137,11 @@ pub fn gemm_batched<T: GemmElement>(
         let b_end = b_offsets.iter().max().map_or(0, |&o| o + b.reach(k, n));
         assert!(b_end <= b.data.len(), "B ({k} × {n}) needs {b_end} elements, got {}", b.data.len());
     }
-    T::run(isa(), Problem { m, n, k, a, a_offsets, b, b_offsets, c, init });
+    multiply(T::kernels(isa()), Problem { m, n, k, a, a_offsets, b, b_offsets, c, init });
 }
 
 /// Checked arguments of [`gemm_batched`].
-#[doc(hidden)]
-pub struct Problem<'a, T> {
+struct Problem<'a, T> {
     m: usize,
     n: usize,
     k: usize,

@@ -16,15 +16,11 @@ fn numbers(seed: u64, len: usize) -> Vec<f64> {
 
 trait Real: GemmElement + std::fmt::Debug {
     fn of(x: f64) -> Self;
-    fn fma(self, b: Self, c: Self) -> Self;
     fn bits(self) -> u64;
 }
 impl Real for f32 {
     fn of(x: f64) -> f32 {
         x as f32
-    }
-    fn fma(self, b: f32, c: f32) -> f32 {
-        self.mul_add(b, c)
     }
     fn bits(self) -> u64 {
         self.to_bits().into()
@@ -33,9 +29,6 @@ impl Real for f32 {
 impl Real for f64 {
     fn of(x: f64) -> f64 {
         x
-    }
-    fn fma(self, b: f64, c: f64) -> f64 {
-        self.mul_add(b, c)
     }
     fn bits(self) -> u64 {
         self.to_bits()
@@ -80,7 +73,7 @@ fn check<T: Real>(m: usize, n: usize, k: usize, a_transposed: bool, b_transposed
         for threads in [1, 3] {
             set_threads(threads);
             let mut c = c0.clone();
-            T::run(isa, Problem { m, n, k, a, a_offsets: &[0], b, b_offsets: &[0], c: &mut c, init });
+            multiply(T::kernels(isa), Problem { m, n, k, a, a_offsets: &[0], b, b_offsets: &[0], c: &mut c, init });
             for (at, (&x, &y)) in c.iter().zip(&expected).enumerate() {
                 assert_eq!(
                     x.bits(),

@@ -4,7 +4,7 @@ use super::vector::Vector;
 use crate::simd::Isa;
 
 /// What one tile computes: `C = init + A·B (+ bias)` over `k` steps.
-pub(super) struct Tile<T> {
+pub(crate) struct Tile<T> {
     pub k: usize,
     /// Row `i`, step `s` of A is at `a + i·a_row + s·a_step`; a packed panel has `a_row = 1`, `a_step = rows`.
     pub a: *const T,
@@ -28,7 +28,7 @@ pub(super) struct Tile<T> {
 type TileFn<T> = unsafe fn(&Tile<T>);
 
 /// The tiles of one instruction set.
-pub(super) struct Kernels<T: 'static> {
+pub(crate) struct Kernels<T: 'static> {
     /// Lanes of a register; a tile is one or two registers wide.
     pub lanes: usize,
     /// `tiles[rows - 1][registers - 1][packed]`.

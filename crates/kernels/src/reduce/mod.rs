@@ -6,44 +6,20 @@
 mod columns;
 mod tree;
 
-use crate::scratch::Plain;
+use crate::number::Number;
 use tree::Fold;
 
 /// An element type of reductions: `f32` or `f64`.
 #[allow(private_bounds)]
-pub trait ReduceElement: Real {}
+pub trait ReduceElement: Number {}
 impl ReduceElement for f32 {}
 impl ReduceElement for f64 {}
-
-/// What the reductions need of a number; nobody else can implement it.
-pub(crate) trait Real: Plain + Default + PartialOrd + std::ops::Add<Output = Self> {
-    const NEGATIVE_INFINITY: Self;
-    const INFINITY: Self;
-    const ZERO: Self;
-    fn fma(self, factor: Self, addend: Self) -> Self;
-}
-
-macro_rules! real {
-    ($type:ty) => {
-        impl Real for $type {
-            const NEGATIVE_INFINITY: Self = <$type>::NEG_INFINITY;
-            const INFINITY: Self = <$type>::INFINITY;
-            const ZERO: Self = 0.0;
-            #[inline(always)]
-            fn fma(self, factor: Self, addend: Self) -> Self {
-                self.mul_add(factor, addend)
-            }
-        }
-    };
-}
-real!(f32);
-real!(f64);
 
 macro_rules! folds {
     ($($(#[$doc:meta])* $name:ident: $empty:ident, |$sum:ident, $x:ident, $y:ident| $step:expr, |$a:ident, $b:ident| $merge:expr;)+) => {$(
         $(#[$doc])*
         pub(crate) struct $name;
-        impl<T: Real> Fold<T> for $name {
+        impl<T: Number> Fold<T> for $name {
             const EMPTY: T = T::$empty;
             #[inline(always)]
             fn step($sum: T, $x: T, $y: T) -> T {
@@ -67,13 +43,13 @@ folds! {
 
 #[allow(clippy::eq_op)] // a NaN is what differs from itself
 #[inline(always)]
-fn larger<T: Real>(a: T, b: T) -> T {
+fn larger<T: Number>(a: T, b: T) -> T {
     if b > a || b != b { b } else { a }
 }
 
 #[allow(clippy::eq_op)]
 #[inline(always)]
-fn smaller<T: Real>(a: T, b: T) -> T {
+fn smaller<T: Number>(a: T, b: T) -> T {
     if b < a || b != b { b } else { a }
 }
 

@@ -1,0 +1,98 @@
+//! Convolutions in one to three dimensions, over `[batch, channels, depth, height, width]`.
+//!
+//! Forward, data gradient and weight gradient are matrix products over virtual im2col matrices (`window.rs`), so they
+//! keep the product's contract: every output is one chain of fused multiply-adds in a fixed order. The order is
+//! (channel, kernel position) forward, (batch, position) for the weights; the split of a long batch into partial sums
+//! depends on the shape alone.
+
+mod backward;
+mod depthwise;
+mod forward;
+mod window;
+
+pub use backward::{backward_data, backward_weight};
+pub use forward::forward;
+use window::Window;
+
+/// The sizes of a convolution. Convolutions in one and two dimensions have leading ones in the spatial sizes.
+///
+/// `x` is `[batch, in_channels, input…]`, the weight `[out_channels, in_channels / groups, kernel…]`, `y`
+/// `[batch, out_channels, output…]`. Padding after the last input is implied by `output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvShape {
+    /// Images.
+    pub batch: usize,
+    /// Groups of channels that are convolved by themselves.
+    pub groups: usize,
+    /// Channels of `x`, all groups together.
+    pub in_channels: usize,
+    /// Channels of `y`, all groups together.
+    pub out_channels: usize,
+    /// Depth, height and width of `x`.
+    pub input: [usize; 3],
+    /// Depth, height and width of the kernel.
+    pub kernel: [usize; 3],
+    /// Depth, height and width of `y`.
+    pub output: [usize; 3],
+    /// Steps of the kernel between outputs.
+    pub stride: [usize; 3],
+    /// Zeros before the first input.
+    pub pad_begin: [usize; 3],
+    /// Distance of neighbouring kernel elements.
+    pub dilation: [usize; 3],
+}
+
+impl ConvShape {
+    /// Elements of `x`.
+    pub fn x_len(&self) -> usize {
+        self.batch * self.in_channels * self.input.iter().product::<usize>()
+    }
+
+    /// Elements of the weight.
+    pub fn weight_len(&self) -> usize {
+        self.out_channels * (self.in_channels / self.groups) * self.kernel.iter().product::<usize>()
+    }
+
+    /// Elements of `y`.
+    pub fn y_len(&self) -> usize {
+        self.batch * self.out_channels * self.output.iter().product::<usize>()
+    }
+
+    /// The convolution of one group.
+    fn window(&self) -> Window {
+        Window {
+            channels: self.in_channels / self.groups,
+            input: self.input,
+            kernel: self.kernel,
+            output: self.output,
+            stride: self.stride,
+            pad: self.pad_begin.map(|pad| pad as isize),
+            dilation: self.dilation,
+        }
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.groups == self.in_channels && self.groups == self.out_channels
+    }
+
+    #[track_caller]
+    fn check(&self, x: usize, weight: usize, y: usize) {
+        let ConvShape { groups, in_channels, out_channels, .. } = *self;
+        assert!(
+            groups > 0 && in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
+            "{groups} groups do not divide {in_channels} input and {out_channels} output channels"
+        );
+        assert!(
+            [self.kernel, self.stride, self.dilation].iter().flatten().all(|&size| size > 0),
+            "kernel, stride and dilation are at least 1: {self:?}"
+        );
+        assert_eq!(
+            (x, weight, y),
+            (self.x_len(), self.weight_len(), self.y_len()),
+            "lengths of x, weight, y: {self:?}"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Convolutions and their gradients against the definition, in f64.
+
+use super::*;
+use crate::threads::set_threads;
+
+fn numbers(seed: usize, len: usize) -> Vec<f32> {
+    (0..len).map(|i| ((i * 7919 + seed * 104_729 + 11) % 2003) as f32 / 1001.0 - 1.0).collect()
+}
+
+/// Calls `visit(x index, weight index, y index)` for every product in the convolution.
+fn for_products(s: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
+    let (inputs, outputs) = (s.in_channels / s.groups, s.out_channels / s.groups);
+    let count = |sizes: [usize; 3]| {
+        (0..sizes.iter().product())
+            .map(move |i: usize| [i / (sizes[1] * sizes[2]), i / sizes[2] % sizes[1], i % sizes[2]])
+    };
+    let flat = |at: [usize; 3], sizes: [usize; 3]| (at[0] * sizes[1] + at[1]) * sizes[2] + at[2];
+    let volume = |sizes: [usize; 3]| sizes.iter().product::<usize>();
+    for (n, out) in (0..s.batch).flat_map(|n| (0..s.out_channels).map(move |o| (n, o))) {
+        for at in count(s.output) {
+            for (c, k) in (0..inputs).flat_map(|c| count(s.kernel).map(move |k| (c, k))) {
+                let place: [isize; 3] = std::array::from_fn(|d| {
+                    (at[d] * s.stride[d] + k[d] * s.dilation[d]) as isize - s.pad_begin[d] as isize
+                });
+                if (0..3).all(|d| place[d] >= 0 && place[d] < s.input[d] as isize) {
+                    let channel = out / outputs * inputs + c;
+                    visit(
+                        (n * s.in_channels + channel) * volume(s.input) + flat(place.map(|p| p as usize), s.input),
+                        (out * inputs + c) * volume(s.kernel) + flat(k, s.kernel),
+                        (n * s.out_channels + out) * volume(s.output) + flat(at, s.output),
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn close(name: &str, shape: &ConvShape, got: &[f32], exact: &[f64], magnitude: &[f64]) {
+    for (at, ((&got, &exact), &magnitude)) in got.iter().zip(exact).zip(magnitude).enumerate() {
+        let error = (f64::from(got) - exact).abs();
+        assert!(error <= 1e-6 * magnitude.max(1e-3), "{name} of {shape:?} at {at}: {got}, not {exact}");
+    }
+}
+
+fn check(shape: &ConvShape) {
+    let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
+    let bias = numbers(4, shape.out_channels);
+    let plane = shape.output.iter().product::<usize>().max(1);
+    let mut y: Vec<f64> = (0..dy.len()).map(|i| bias[i / plane % shape.out_channels].into()).collect();
+    let mut y_size: Vec<f64> = y.iter().map(|y| y.abs()).collect();
+    let [mut dx, mut dx_size] = [vec![0.0; x.len()], vec![0.0; x.len()]];
+    let [mut dw, mut dw_size] = [vec![0.0; w.len()], vec![0.0; w.len()]];
+    for_products(shape, |i, j, k| {
+        let (x, w, dy) = (f64::from(x[i]), f64::from(w[j]), f64::from(dy[k]));
+        y[k] += x * w;
+        y_size[k] += (x * w).abs();
+        dx[i] += dy * w;
+        dx_size[i] += (dy * w).abs();
+        dw[j] += dy * x;
+        dw_size[j] += (dy * x).abs();
+    });
+    let mut seen: Option<[Vec<f32>; 3]> = None;
+    for threads in [1, 3] {
+        set_threads(threads);
+        let mut results = [vec![9.0; dy.len()], vec![9.0; x.len()], vec![9.0; w.len()]];
+        let [y32, dx32, dw32] = &mut results;
+        forward(shape, &x, &w, Some(&bias), y32);
+        backward_data(shape, &dy, &w, dx32);
+        backward_weight(shape, &x, &dy, dw32);
+        close("y", shape, y32, &y, &y_size);
+        close("dx", shape, dx32, &dx, &dx_size);
+        close("dw", shape, dw32, &dw, &dw_size);
+        assert_eq!(*seen.get_or_insert(results.clone()), results, "{shape:?}");
+    }
+    set_threads(2);
+    let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+    let (x, w, dy) = (wide(&x), wide(&w), wide(&dy));
+    let mut results = [vec![9.0; dy.len()], vec![9.0; x.len()], vec![9.0; w.len()]];
+    let [y64, dx64, dw64] = &mut results;
+    forward(shape, &x, &w, Some(&wide(&bias)), y64);
+    backward_data(shape, &dy, &w, dx64);
+    backward_weight(shape, &x, &dy, dw64);
+    for (got, exact) in [(y64, y), (dx64, dx), (dw64, dw)] {
+        assert!(got.iter().zip(exact).all(|(a, b)| (*a - b).abs() < 1e-11 * b.abs().max(10.0)), "{shape:?} in f64");
+    }
+}
+
+/// A two-dimensional shape with padding `pad` before and `pad_end` after.
+#[allow(clippy::too_many_arguments)]
+fn plane(
+    batch: usize,
+    groups: usize,
+    channels: [usize; 2],
+    input: [usize; 2],
+    kernel: [usize; 2],
+    stride: usize,
+    pad: [usize; 2],
+    dilation: usize,
+) -> ConvShape {
+    let output = [0, 1].map(|d| (input[d] + pad[0] + pad[1] - dilation * (kernel[d] - 1) - 1) / stride + 1);
+    ConvShape {
+        batch,
+        groups,
+        in_channels: channels[0],
+        out_channels: channels[1],
+        input: [1, input[0], input[1]],
+        kernel: [1, kernel[0], kernel[1]],
+        output: [1, output[0], output[1]],
+        stride: [1, stride, stride],
+        pad_begin: [0, pad[0], pad[0]],
+        dilation: [1, dilation, dilation],
+    }
+}
+
+#[test]
+fn planes_equal_the_definition() {
+    let shapes = [
+        plane(1, 1, [1, 1], [3, 3], [3, 3], 1, [0, 0], 1),
+        plane(2, 1, [3, 5], [8, 9], [3, 3], 1, [1, 1], 1),
+        plane(2, 1, [4, 6], [9, 7], [3, 2], 2, [1, 0], 1),
+        plane(1, 2, [4, 6], [11, 12], [2, 3], 1, [2, 1], 2),
+        plane(2, 1, [5, 7], [6, 5], [1, 1], 1, [0, 0], 1),
+        plane(2, 1, [5, 7], [7, 5], [1, 1], 2, [0, 0], 1),
+        plane(2, 6, [6, 6], [9, 10], [3, 3], 1, [1, 1], 1),
+        plane(2, 6, [6, 6], [9, 10], [5, 3], 2, [2, 2], 1),
+        plane(1, 3, [3, 6], [10, 10], [3, 3], 3, [1, 1], 2),
+        plane(1, 1, [2, 3], [5, 5], [3, 3], 1, [4, 4], 1),
+        plane(3, 1, [2, 3], [4, 4], [4, 4], 1, [0, 0], 1),
+    ];
+    shapes.iter().for_each(check);
+}
+
+#[test]
+#[cfg(not(miri))] // too long for an interpreter
+fn large_planes_equal_the_definition() {
+    let shapes = [
+        plane(2, 1, [3, 16], [32, 32], [3, 3], 1, [1, 1], 1),
+        plane(2, 1, [20, 30], [33, 40], [3, 3], 1, [1, 1], 1),
+        plane(5, 1, [64, 20], [7, 7], [3, 3], 1, [1, 1], 1),
+        plane(9, 2, [140, 24], [4, 4], [3, 3], 2, [1, 1], 1),
+        plane(1, 1, [8, 8], [70, 90], [5, 5], 2, [2, 2], 1),
+        plane(1, 1, [130, 12], [20, 20], [1, 1], 1, [0, 0], 1),
+        plane(2, 8, [8, 8], [60, 61], [3, 3], 1, [1, 1], 1),
+        plane(1, 1, [3, 8], [64, 64], [7, 7], 2, [3, 3], 1),
+    ];
+    shapes.iter().for_each(check);
+}
+
+#[test]
+fn lines_and_volumes_equal_the_definition() {
+    let line = ConvShape {
+        batch: 2,
+        groups: 1,
+        in_channels: 3,
+        out_channels: 4,
+        input: [1, 1, 50],
+        kernel: [1, 1, 5],
+        output: [1, 1, 24],
+        stride: [1, 1, 2],
+        pad_begin: [0, 0, 1],
+        dilation: [1, 1, 1],
+    };
+    check(&line);
+    let volume = ConvShape {
+        batch: 2,
+        groups: 1,
+        in_channels: 2,
+        out_channels: 3,
+        input: [5, 6, 7],
+        kernel: [2, 3, 3],
+        output: [6, 6, 7],
+        stride: [1, 1, 1],
+        pad_begin: [1, 1, 1],
+        dilation: [1, 1, 1],
+    };
+    check(&volume);
+    check(&ConvShape { output: [3, 3, 4], stride: [2, 2, 2], ..volume });
+    check(&ConvShape { output: [4, 4, 3], pad_begin: [1, 2, 0], dilation: [2, 2, 2], ..volume });
+}
+
+#[test]
+fn empty_convolutions() {
+    let shape = plane(0, 1, [2, 3], [4, 4], [3, 3], 1, [1, 1], 1);
+    check(&shape);
+    let mut y = [9.0f32; 18];
+    let none = ConvShape { batch: 2, in_channels: 0, output: [1, 3, 3], out_channels: 1, ..shape };
+    forward(&none, &[], &[], Some(&[2.0]), &mut y);
+    assert_eq!(y, [2.0; 18]);
+}
+
+#[test]
+#[should_panic(expected = "3 groups do not divide 4 input and 6 output channels")]
+fn groups_must_divide_the_channels() {
+    forward(&plane(1, 3, [4, 6], [4, 4], [3, 3], 1, [1, 1], 1), &[0.0f32], &[], None, &mut []);
+}

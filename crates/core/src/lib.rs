@@ -31,6 +31,7 @@ pub use gradients::Gradients;
 pub use hadal_derive::{Module, fallible};
 pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
+pub use ops::conv::convolution::{Convolution, Padding};
 pub use ops::loss::cross_entropy::{CrossEntropy, Reduction};
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};

@@ -31,6 +31,8 @@ ops! {
     reduce: sum;
     /// Sums of products.
     linear: matmul linear;
+    /// Convolutions and their adjoints.
+    conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d;
     /// Bringing numbers to one scale.
     norm: softmax softmin log_softmax;
     /// How far predictions are from targets.

@@ -3,6 +3,7 @@
 
 pub mod along;
 pub mod bounds;
+pub mod convolution;
 pub mod copy;
 pub mod lanes;
 pub mod division;

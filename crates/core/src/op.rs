@@ -305,3 +305,11 @@ pub fn require_number(op: &dyn Op, meta: &Meta) -> Result<()> {
     }
     Err(Error::op(op.name(), "needs numbers, got a bool tensor; convert with .to_dtype(DType::I64)"))
 }
+
+/// The error for an op that takes integers and booleans only.
+pub fn require_bits(op: &dyn Op, meta: &Meta) -> Result<()> {
+    if !meta.dtype.is_float() {
+        return Ok(());
+    }
+    Err(Error::op(op.name(), format!("needs integers or booleans, got {}; compare first, or convert", meta.dtype)))
+}

@@ -20,8 +20,15 @@ macro_rules! ops {
 
 ops! {
     /// Element by element, with broadcasting.
-    map: add sub mul div div_floor div_trunc neg exp relu cast eq ne lt le gt ge r#where abs sign square
-        sqrt rsqrt log tanh sigmoid maximum minimum clamp;
+    map: add sub mul div div_floor div_trunc neg abs sign square reciprocal sqrt rsqrt cast r#where clamp
+        exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
+        erf erfc erfinv lgamma digamma polygamma sinc sigmoid logit floor ceil trunc round frac nan_to_num
+        pow atan2 hypot logaddexp xlogy copysign remainder fmod lerp addcmul addcdiv masked_fill
+        maximum minimum eq ne lt le gt ge isnan isinf isfinite signbit
+        logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not;
+    /// The nonlinearities of networks.
+    activation: relu relu6 leaky_relu prelu elu celu selu gelu gelu_tanh silu mish hardswish hardsigmoid hardtanh
+        hardshrink softshrink tanhshrink softplus softsign logsigmoid threshold;
     /// Other layouts of the same elements.
     shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat
         stack pad;
@@ -43,7 +50,7 @@ ops! {
 mod prelude {
     pub(crate) use crate::grad::{Grad, Grads};
     pub(crate) use crate::op::{
-        Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_float, require_number,
+        Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_bits, require_float, require_number,
     };
     pub(crate) use crate::run::function::Function;
     pub(crate) use crate::run::map::{Number, each, each2, each3};
@@ -52,4 +59,5 @@ mod prelude {
     pub(crate) use crate::tensor::{Axes, DType, Element, Layout, Meta, Operand, Shape, Tensor};
     pub(crate) use crate::testing::Cases;
     pub(crate) use crate::{Error, Result, dispatch, fallible};
+    pub(crate) use hadal_kernels::math;
 }

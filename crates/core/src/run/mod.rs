@@ -13,3 +13,4 @@ pub mod matrix;
 pub mod real;
 pub mod rows;
 pub mod rowwise;
+pub mod special;

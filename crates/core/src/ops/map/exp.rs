@@ -13,6 +13,10 @@ impl Function for Exp {
         x.exp()
     }
 
+    fn tile(&self, x: &[f32], y: &mut [f32]) {
+        math::exp(x, y)
+    }
+
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0))
     }

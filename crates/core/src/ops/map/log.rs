@@ -13,6 +13,10 @@ impl Function for Log {
         x.log()
     }
 
+    fn tile(&self, x: &[f32], y: &mut [f32]) {
+        math::log(x, y)
+    }
+
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.input(0))
     }

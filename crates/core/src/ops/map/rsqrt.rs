@@ -21,7 +21,7 @@ impl Function for Rsqrt {
 
 #[fallible]
 impl Tensor {
-    /// The reciprocal of the square root.
+    /// The reciprocal of the square root; ∞ at 0 and NaN below.
     pub fn rsqrt(&self) -> Result<Tensor> {
         apply(Rsqrt, &[&self.floating()?])
     }

@@ -12,7 +12,12 @@ impl Function for Sigmoid {
     /// By `exp` of a number that is not positive, so that nothing overflows.
     fn value<T: Real>(&self, x: T) -> T {
         let e = (-x.abs()).exp();
-        if x >= T::of(0.0) { T::of(1.0) / (T::of(1.0) + e) } else { e / (T::of(1.0) + e) }
+        let numerator = if x < T::of(0.0) { e } else { T::of(1.0) };
+        numerator / (T::of(1.0) + e)
+    }
+
+    fn tile(&self, x: &[f32], y: &mut [f32]) {
+        math::sigmoid(x, y)
     }
 
     fn pull(&self, g: &Grad) -> Tensor {

@@ -13,6 +13,10 @@ impl Function for Tanh {
         x.tanh()
     }
 
+    fn tile(&self, x: &[f32], y: &mut [f32]) {
+        math::tanh(x, y)
+    }
+
     fn pull(&self, g: &Grad) -> Tensor {
         let y = g.output(0);
         g.of(0).mul(1 - y.square())

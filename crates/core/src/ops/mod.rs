@@ -27,7 +27,7 @@ ops! {
         maximum minimum eq ne lt le gt ge isnan isinf isfinite signbit
         logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not;
     /// The nonlinearities of networks.
-    activation: relu relu6 leaky_relu prelu elu celu selu gelu gelu_tanh silu mish hardswish hardsigmoid hardtanh
+    activation: relu relu6 leaky_relu prelu glu elu celu selu gelu gelu_tanh silu mish hardswish hardsigmoid hardtanh
         hardshrink softshrink tanhshrink softplus softsign logsigmoid threshold;
     /// Other layouts of the same elements.
     shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat

@@ -35,7 +35,7 @@ ops! {
     /// Elements chosen by number.
     index: index_select index_add index_copy index_fill gather scatter scatter_add one_hot embedding;
     /// Combining elements along axes.
-    reduce: sum;
+    reduce: sum mean amax amin argmax argmin max min var std var_mean;
     /// Sums of products.
     linear: matmul linear;
     /// Convolutions and their adjoints.
@@ -54,7 +54,8 @@ mod prelude {
     };
     pub(crate) use crate::run::function::Function;
     pub(crate) use crate::run::map::{Number, each, each2, each3};
-    pub(crate) use crate::run::real::Real;
+    pub(crate) use crate::run::real::{Float, Real};
+    pub(crate) use crate::run::reduce::Fold;
     pub(crate) use crate::run::{map, rows};
     pub(crate) use crate::tensor::{Axes, DType, Element, Layout, Meta, Operand, Shape, Tensor};
     pub(crate) use crate::testing::Cases;

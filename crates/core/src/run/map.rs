@@ -27,14 +27,8 @@ pub struct Reader<'a, T> {
 impl<'a, T: Element> Reader<'a, T> {
     /// Over the elements of `layout`.
     pub fn new(all: &'a [T], layout: &Layout) -> Reader<'a, T> {
-        let mut axes: SmallVec<[(usize, isize); 6]> = SmallVec::new();
-        for (&size, &stride) in layout.shape.iter().zip(&layout.strides).filter(|(n, _)| **n != 1) {
-            match axes.last_mut() {
-                Some((n, s)) if *s == stride * size as isize => (*n, *s) = (*n * size, stride),
-                _ => axes.push((size, stride)),
-            }
-        }
-        Reader { all, offset: layout.offset as isize, axes }
+        let Layout { shape, strides, offset } = layout.merged();
+        Reader { all, offset: offset as isize, axes: shape.iter().copied().zip(strides).collect() }
     }
 
     fn broadcast(input: &Input<'a>, shape: &Shape) -> Reader<'a, T> {
@@ -42,7 +36,7 @@ impl<'a, T: Element> Reader<'a, T> {
     }
 
     /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.
-    fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
+    pub(super) fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
         if let [] | [(_, 1)] = self.axes[..]
             && (len == 1 || !self.axes.is_empty())
         {

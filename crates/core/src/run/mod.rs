@@ -11,6 +11,7 @@ pub mod lanes;
 pub mod map;
 pub mod matrix;
 pub mod real;
+pub mod reduce;
 pub mod rows;
 pub mod rowwise;
 pub mod special;

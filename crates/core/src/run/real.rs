@@ -2,6 +2,7 @@
 
 use crate::tensor::Element;
 use hadal_kernels::gemm::GemmElement;
+use half::{bf16, f16};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// A real number: arithmetic, and the elementary functions with the same result on every platform.
@@ -97,6 +98,35 @@ pub trait Real:
     fn atan2(self, x: Self) -> Self;
     /// The length of the vector (`self`, `other`), without overflow on the way.
     fn hypot(self, other: Self) -> Self;
+}
+
+/// A floating-point element and the type in which its sums and formulas are computed: `f32` for the half types.
+pub trait Float: Element {
+    /// The type to compute in.
+    type Wide: Real;
+    /// The value, exactly.
+    fn widen(self) -> Self::Wide;
+    /// The nearest value of this type.
+    fn narrow(wide: Self::Wide) -> Self;
+}
+
+macro_rules! float {
+    ($($t:ty: $wide:ty, |$v:ident| $widen:expr, $narrow:expr;)*) => { $(
+        impl Float for $t {
+            type Wide = $wide;
+            #[inline]
+            fn widen(self) -> $wide { let $v = self; $widen }
+            #[inline]
+            fn narrow($v: $wide) -> Self { $narrow }
+        }
+    )* };
+}
+
+float! {
+    f16: f32, |v| f32::from(v), f16::from_f32(v);
+    bf16: f32, |v| f32::from(v), bf16::from_f32(v);
+    f32: f32, |v| v, v;
+    f64: f64, |v| v, v;
 }
 
 macro_rules! real {

@@ -29,11 +29,6 @@ pub fn fold<T: Element, Y: Element>(x: &Input, axes: &[usize], y: &mut Output, f
     });
 }
 
-/// Sums of rows of f32 or f64: a fixed tree, so that the error grows with the logarithm of the length.
-pub fn sum<T: Element + std::ops::Add<Output = T>>(x: &Input, axes: &[usize], y: &mut Output) {
-    fold(x, axes, y, tree_sum::<T>);
-}
-
 /// Sixteen running sums over blocks of 256, joined by a binary tree; longer slices are halved.
 pub fn tree_sum<T: Element + std::ops::Add<Output = T>>(values: &[T]) -> T {
     const LANES: usize = 16;

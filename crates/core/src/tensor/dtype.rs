@@ -177,7 +177,7 @@ impl Bits for i64 {}
 /// Runs a block with `$T` bound to the Rust type of a [`DType`]: `dispatch!(floats dtype, T => f::<T>())`.
 ///
 /// The first word says which types the op's `infer` admits: `all`, `numbers` (no bool), `integers`
-/// (without bool), `floats` (with the half types), `reals` (`f32` and `f64`), `moves` (any type, as
+/// (without bool), `whole` (with it), `floats` (with the half types), `reals` (`f32` and `f64`), `moves` (any type, as
 /// [`Bits`] of its size, for kernels that do not look at values).
 #[macro_export]
 macro_rules! dispatch {
@@ -191,6 +191,9 @@ macro_rules! dispatch {
     };
     (integers $d:expr, $T:ident => $body:expr) => {
         $crate::dispatch!(@ $d, $T => $body; U8 u8, I8 i8, I32 i32, I64 i64)
+    };
+    (whole $d:expr, $T:ident => $body:expr) => {
+        $crate::dispatch!(@ $d, $T => $body; Bool bool, U8 u8, I8 i8, I32 i32, I64 i64)
     };
     (floats $d:expr, $T:ident => $body:expr) => {
         $crate::dispatch!(@ $d, $T => $body; F16 $crate::half::f16, BF16 $crate::half::bf16, F32 f32, F64 f64)

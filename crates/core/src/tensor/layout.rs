@@ -135,6 +135,22 @@ impl Layout {
         layout
     }
 
+    /// The same elements in the same order with as few axes as possible: neighbours without a gap joined,
+    /// axes of size 1 dropped.
+    pub fn merged(&self) -> Layout {
+        let (mut sizes, mut strides): (SmallVec<[usize; 6]>, Strides) = Default::default();
+        for (&size, &stride) in self.shape.iter().zip(&self.strides).filter(|(n, _)| **n != 1) {
+            match (sizes.last_mut(), strides.last_mut()) {
+                (Some(n), Some(s)) if *s == stride * size as isize => (*n, *s) = (*n * size, stride),
+                _ => {
+                    sizes.push(size);
+                    strides.push(stride);
+                }
+            }
+        }
+        Layout { shape: sizes.into_iter().collect(), strides, offset: self.offset }
+    }
+
     /// Whether no two elements share a place in the buffer. May say no for exotic layouts where none do.
     pub fn is_distinct(&self) -> bool {
         let mut axes: SmallVec<[(usize, usize); 6]> = SmallVec::new();

@@ -144,8 +144,12 @@ pub struct Axes(Option<SmallVec<[isize; 4]>>);
 
 impl Axes {
     /// The axes of `shape` that are meant, sorted; a repeated or missing axis is an error.
+    /// As in PyTorch, axis 0 (or -1) of a scalar is allowed, and none.
     pub fn resolve(&self, shape: &Shape, op: &str) -> Result<SmallVec<[usize; 4]>> {
         let Some(axes) = &self.0 else { return Ok((0..shape.rank()).collect()) };
+        if let ([0 | -1], 0) = (&axes[..], shape.rank()) {
+            return Ok(SmallVec::new());
+        }
         let mut resolved = axes.iter().map(|&a| shape.axis(a, op)).collect::<Result<SmallVec<[usize; 4]>>>()?;
         resolved.sort_unstable();
         match resolved.windows(2).find(|pair| pair[0] == pair[1]) {

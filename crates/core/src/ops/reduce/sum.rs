@@ -22,18 +22,16 @@ impl Op for Sum {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        match x[0].dtype() {
-            DType::F32 => rows::sum::<f32>(&x[0], &self.axes, &mut y[0]),
-            DType::F64 => rows::sum::<f64>(&x[0], &self.axes, &mut y[0]),
-            dtype => dispatch!(all dtype, T => if T::DTYPE.is_float() {
-                dispatch!(floats dtype, Y => rows::fold(&x[0], &self.axes, &mut y[0], |row: &[T]| {
-                    Y::from_f64(row.iter().map(|v| v.to_f64()).sum())
-                }))
-            } else {
-                rows::fold(&x[0], &self.axes, &mut y[0], |row: &[T]| {
-                    row.iter().fold(0i64, |sum, v| sum.wrapping_add(v.to_i64()))
-                })
-            }),
+        if x[0].dtype().is_float() {
+            dispatch!(floats x[0].dtype(), T => {
+                let fold = Fold { empty: Real::of(0.0), load: |v: T, _| v.widen(), join: |a, b| a + b, store: T::narrow };
+                fold.run(&x[0], &self.axes, &mut y[0])
+            })
+        } else {
+            dispatch!(whole x[0].dtype(), T => {
+                let fold = Fold { empty: 0, load: |v: T, _| v.to_i64(), join: i64::wrapping_add, store: |sum: i64| sum };
+                fold.run(&x[0], &self.axes, &mut y[0])
+            })
         }
     }
 

@@ -1,5 +1,7 @@
 //! Streams of random numbers that are named, not stored: the numbers depend on the name only.
 
+use hadal_kernels::random::philox;
+
 /// A sequence of random numbers that is a pure function of `(seed, name)`.
 ///
 /// Whatever is random about a sample is drawn from a stream named after the sample, so it never depends on
@@ -24,14 +26,14 @@ impl Stream {
     pub fn new(seed: u64, name: [u32; 4]) -> Stream {
         // One Philox call turns the name into the key of its own generator: names are never added or
         // concatenated, so no two of them can run into each other.
-        let [a, b, ..] = philox4x32_10(name, [seed as u32, (seed >> 32) as u32]);
+        let [a, b, ..] = philox([seed as u32, (seed >> 32) as u32], name);
         Stream { key: [a, b], block: 0, words: [0; 4], used: 4 }
     }
 
     /// 32 random bits.
     pub fn word(&mut self) -> u32 {
         if self.used == 4 {
-            self.words = philox4x32_10([self.block, 0, 0, 0], self.key);
+            self.words = philox(self.key, [self.block, 0, 0, 0]);
             self.block = self.block.wrapping_add(1);
             self.used = 0;
         }
@@ -68,14 +70,46 @@ impl Stream {
     }
 }
 
-fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let ([mut a, mut b, mut c, mut d], [mut k, mut l]) = (counter, key);
-    for _ in 0..10 {
-        let p = u64::from(a) * 0xD251_1F53;
-        let q = u64::from(c) * 0xCD9E_8D57;
-        (a, b, c, d) = ((q >> 32) as u32 ^ b ^ k, q as u32, (p >> 32) as u32 ^ d ^ l, p as u32);
-        k = k.wrapping_add(0x9E37_79B9);
-        l = l.wrapping_add(0xBB67_AE85);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_the_name_counts() {
+        let first = |seed, name| Stream::new(seed, name).word();
+        let names = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0; 4]];
+        let mut words: Vec<u32> = names.iter().flat_map(|&name| [first(0, name), first(1 << 40, name)]).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 10);
     }
-    [a, b, c, d]
+
+    #[test]
+    fn moments() {
+        let mut stream = Stream::new(5, [0; 4]);
+        let mut moments = |draw: fn(&mut Stream) -> f32| {
+            let values: Vec<f64> = (0..100_000).map(|_| f64::from(draw(&mut stream))).collect();
+            let mean = values.iter().sum::<f64>() / 1e5;
+            (mean, values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 1e5)
+        };
+        // Five standard errors of 100,000 draws.
+        let (mean, variance) = moments(|stream| stream.uniform(-1.0, 3.0));
+        assert!((mean - 1.0).abs() < 0.02 && (variance - 16.0 / 12.0).abs() < 0.02, "{mean} {variance}");
+        let (mean, variance) = moments(Stream::bell);
+        assert!(mean.abs() < 0.016 && (variance - 1.0).abs() < 0.021, "{mean} {variance}");
+        let (mean, _) = moments(|stream| f32::from(u8::from(stream.chance(0.25))));
+        assert!((mean - 0.25).abs() < 0.007, "{mean}");
+    }
+
+    #[test]
+    fn a_shuffle_puts_each_item_anywhere() {
+        let mut counts = [[0; 3]; 3];
+        for name in 0..6000 {
+            let mut items = [0, 1, 2];
+            Stream::new(0, [name, 0, 0, 0]).shuffle(&mut items);
+            items.iter().enumerate().for_each(|(place, &item)| counts[place][item] += 1);
+        }
+        // 2000 expected, standard deviation 36.5.
+        assert!(counts.iter().flatten().all(|count| (1800..2200).contains(count)), "{counts:?}");
+    }
 }

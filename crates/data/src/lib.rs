@@ -1,5 +1,6 @@
 //! Hadal's data: datasets, file readers, downloads, transforms and the loader.
 //!
+//! * [`transforms`] change images on their way into the model.
 //! * [`digits`] is the data set that needs no download: the program draws it.
 //! * [`datasets`] are those with a name: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100; [`download`] fetches them into the
 //!   [`cache`].
@@ -20,8 +21,10 @@ mod split;
 mod tar;
 #[cfg(test)]
 mod testing;
+pub mod transforms;
 mod unpack;
 
 use hadal_core::{Error, Result};
+pub use image_folder::ImageFolder;
 pub use image_set::ImageSet;
 pub use split::Split;

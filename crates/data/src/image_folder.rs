@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::image::Channels;
 use crate::{Error, Result};
 
 /// Images on disk with their labels.
@@ -17,6 +18,8 @@ pub struct ImageFolder {
     pub classes: Vec<String>,
     /// Each image with its label, a position in `classes`; by class, then by path.
     pub files: Vec<(PathBuf, usize)>,
+    /// What every image is converted to.
+    pub channels: Channels,
 }
 
 impl ImageFolder {
@@ -26,7 +29,7 @@ impl ImageFolder {
     ///
     /// # Errors
     /// When a folder cannot be read, there is no sub-folder, or one of them holds no image.
-    pub fn open(root: impl AsRef<Path>) -> Result<ImageFolder> {
+    pub fn open(root: impl AsRef<Path>, channels: Channels) -> Result<ImageFolder> {
         let root = root.as_ref();
         let mut classes = Vec::new();
         let mut files = Vec::new();
@@ -42,7 +45,7 @@ impl ImageFolder {
         if classes.is_empty() {
             return Err(Error::file(root, "no sub-folder; expected one per class, as in cat/1.jpg, dog/1.jpg"));
         }
-        Ok(ImageFolder { classes, files })
+        Ok(ImageFolder { classes, files, channels })
     }
 }
 
@@ -93,7 +96,7 @@ mod tests {
         {
             folder.write(name, "");
         }
-        let found = ImageFolder::open(folder.path("")).unwrap();
+        let found = ImageFolder::open(folder.path(""), Channels::Rgb).unwrap();
         assert_eq!(found.classes, ["cat", "dog"]);
         let expected = [("cat/2.jpg", 0), ("cat/z/1.jpg", 0), ("dog/a.jpeg", 1), ("dog/b.PNG", 1)];
         assert_eq!(found.files, expected.map(|(name, label)| (folder.path(name), label)));
@@ -102,10 +105,10 @@ mod tests {
     #[test]
     fn says_what_is_missing() {
         let folder = folder();
-        fails(ImageFolder::open(folder.path("absent")), &["absent"]);
-        fails(ImageFolder::open(folder.path("")), &["no sub-folder", "one per class"]);
+        fails(ImageFolder::open(folder.path("absent"), Channels::Rgb), &["absent"]);
+        fails(ImageFolder::open(folder.path(""), Channels::Rgb), &["no sub-folder", "one per class"]);
         folder.write("cat/readme.txt", "");
-        fails(ImageFolder::open(folder.path("")), &["cat", "without any .png"]);
+        fails(ImageFolder::open(folder.path(""), Channels::Rgb), &["cat", "without any .png"]);
     }
 
     #[cfg(unix)]
@@ -114,6 +117,6 @@ mod tests {
         let folder = folder();
         folder.write("cat/1.png", "");
         std::os::unix::fs::symlink(folder.path("cat"), folder.path("cat/again")).unwrap();
-        assert_eq!(ImageFolder::open(folder.path("")).unwrap().files.len(), 1);
+        assert_eq!(ImageFolder::open(folder.path(""), Channels::Rgb).unwrap().files.len(), 1);
     }
 }

@@ -1,6 +1,8 @@
 //! Hadal's data: datasets, file readers, downloads, transforms and the loader.
 //!
-//! * [`transforms`] change images on their way into the model.
+//! * A [`Dataset`] gives samples by index: [`ImageSet`], [`ImageFolder`], [`TensorDataset`], or your own.
+//! * A [`Loader`] makes mini-batches of them in worker threads; a [`sampler`] chooses the order, [`transforms`] change images
+//!   on the way. All of it is a function of (seed, epoch, index), never of the threads.
 //! * [`digits`] is the data set that needs no download: the program draws it.
 //! * [`datasets`] are those with a name: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100; [`download`] fetches them into the
 //!   [`cache`].
@@ -9,6 +11,7 @@
 pub mod cache;
 pub mod cifar;
 pub mod csv;
+mod dataset;
 pub mod datasets;
 pub mod digits;
 pub mod download;
@@ -16,7 +19,10 @@ pub mod idx;
 pub mod image;
 pub mod image_folder;
 mod image_set;
+mod loader;
+mod partition;
 pub mod random;
+pub mod sampler;
 mod split;
 mod tar;
 #[cfg(test)]
@@ -24,7 +30,10 @@ mod testing;
 pub mod transforms;
 mod unpack;
 
+pub use dataset::{Dataset, Sample, Subset, TensorDataset};
 use hadal_core::{Error, Result};
 pub use image_folder::ImageFolder;
 pub use image_set::ImageSet;
+pub use loader::{Batch, Batches, LastBatch, Loader};
+pub use partition::{random_split, stratified_split};
 pub use split::Split;

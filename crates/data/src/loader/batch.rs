@@ -1,0 +1,85 @@
+//! From samples to a batch.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use hadal_core::{Buffer, Tensor};
+
+use crate::{Dataset, Error, Result, Sample};
+
+/// Samples stacked along a new first axis.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[samples, …]`.
+    pub input: Tensor,
+    /// `[samples]` or `[samples, …]`.
+    pub target: Tensor,
+    /// Which samples of the data set these are.
+    pub indices: Vec<usize>,
+}
+
+impl Batch {
+    /// The number of samples.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether there is no sample.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+}
+
+/// One sample with its input transformed. A panic on the way becomes an error; either names the sample.
+pub fn sample(dataset: &dyn Dataset, index: usize, transform: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Sample> {
+    let prepare = || {
+        let Sample { input, target } = dataset.get(index)?;
+        Ok(Sample { input: transform(&input)?, target })
+    };
+    match catch_unwind(AssertUnwindSafe(prepare)) {
+        Ok(result) => result.map_err(|error: Error| Error::invalid(format!("sample {index}: {error}"))),
+        Err(panic) => Err(Error::invalid(format!("sample {index}: the data set panicked: {}", text(&*panic)))),
+    }
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let literal = panic.downcast_ref::<&str>().copied();
+    literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+/// Stacks samples, which must agree in shape and type.
+pub fn collate(samples: impl Iterator<Item = Result<Sample>>, indices: &[usize]) -> Result<Batch> {
+    let (mut inputs, mut targets) = (Vec::with_capacity(indices.len()), Vec::with_capacity(indices.len()));
+    for sample in samples {
+        let Sample { input, target } = sample?;
+        inputs.push(input);
+        targets.push(target);
+    }
+    let input = stack(&inputs, indices, "input", "; add a resize or crop transform")?;
+    let target = stack(&targets, indices, "target", "")?;
+    Ok(Batch { input, target, indices: indices.to_vec() })
+}
+
+fn stack(parts: &[Tensor], indices: &[usize], what: &str, hint: &str) -> Result<Tensor> {
+    let Some(first) = parts.first() else { return Err(Error::invalid("a batch of no samples")) };
+    let (shape, dtype) = (first.shape(), first.dtype());
+    if let Some(odd) = parts.iter().position(|part| part.shape() != shape || part.dtype() != dtype) {
+        let message = format!(
+            "sample {}: its {what} is {} {}, but that of sample {} in the same batch is {dtype} {shape}{hint}",
+            indices[odd],
+            parts[odd].dtype(),
+            parts[odd].shape(),
+            indices[0]
+        );
+        return Err(Error::invalid(message));
+    }
+    let size = shape.elements() * dtype.size();
+    let mut buffer = Buffer::recycled(size * parts.len());
+    if size > 0 {
+        for (to, part) in buffer.bytes_mut().chunks_exact_mut(size).zip(parts) {
+            to.copy_from_slice(&part.to_bytes());
+        }
+    }
+    let sizes: Vec<usize> = std::iter::once(parts.len()).chain(shape.iter().copied()).collect();
+    Ok(Tensor::from_buffer(buffer, sizes, dtype).expect("as many bytes as the shape needs"))
+}

@@ -5,9 +5,11 @@
 //! owner, and the order of every sum is part of its definition.
 
 pub mod conv;
+pub mod copy;
 pub mod gemm;
 pub mod math;
 mod number;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 mod scratch;

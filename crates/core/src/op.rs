@@ -104,25 +104,34 @@ pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
 ///
 /// Every operation on tensors, forward and backward, passes through here.
 pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
-    let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
-    let metas = op.infer(&metas)?;
-    let values = compute(&op, inputs, &metas);
-    if check::finite_values() {
-        check::finite(&op, &values)?;
-    }
-    let node = records(inputs, &metas).then(|| {
-        let reads = op.reads();
-        let keep = |mask: u32, i: usize, data: &Data| (mask >> i & 1 == 1).then(|| data.clone());
-        let saved = Saved {
-            inputs: inputs.iter().enumerate().map(|(i, t)| keep(reads.inputs, i, &t.0.data)).collect(),
-            outputs: values.iter().enumerate().map(|(i, v)| keep(reads.outputs, i, v)).collect(),
-        };
-        let edges = inputs.iter().map(|t| t.0.origin.clone().filter(|_| t.dtype().is_float())).collect();
-        let inputs = inputs.iter().map(|t| t.meta()).collect();
-        Node::of_op(Arc::new(op), edges, inputs, metas, saved)
-    });
+    // The two halves take the op as `dyn`, so that they are compiled once and not once per op.
+    let (metas, values) = evaluate(&op, inputs)?;
+    let node = records(inputs, &metas).then(|| remember(Arc::new(op), inputs, metas, &values));
     let outputs = values.into_iter().enumerate();
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
+}
+
+/// Infers and computes.
+fn evaluate(op: &dyn Op, inputs: &[&Tensor]) -> Result<(Metas, SmallVec<[Data; 1]>)> {
+    let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
+    let metas = op.infer(&metas)?;
+    let values = compute(op, inputs, &metas);
+    if check::finite_values() {
+        check::finite(op, &values)?;
+    }
+    Ok((metas, values))
+}
+
+/// A node of the tape that keeps what the op's gradient reads.
+fn remember(op: Arc<dyn Op>, inputs: &[&Tensor], metas: Metas, values: &[Data]) -> Arc<Node> {
+    let reads = op.reads();
+    let keep = |mask: u32, i: usize, data: &Data| (mask >> i & 1 == 1).then(|| data.clone());
+    let saved = Saved {
+        inputs: inputs.iter().enumerate().map(|(i, t)| keep(reads.inputs, i, &t.0.data)).collect(),
+        outputs: values.iter().enumerate().map(|(i, v)| keep(reads.outputs, i, v)).collect(),
+    };
+    let edges = inputs.iter().map(|t| t.0.origin.clone().filter(|_| t.dtype().is_float())).collect();
+    Node::of_op(op, edges, inputs.iter().map(|t| t.meta()).collect(), metas, saved)
 }
 
 /// Whether the tape takes part: some input has history and some output can carry a gradient.

@@ -100,8 +100,15 @@ fn tiles<T>(chunk: usize, part: &mut [T]) -> impl Iterator<Item = (usize, &mut [
     part.chunks_mut(TILE).enumerate().map(move |(i, tile)| (chunk * CHUNK + i * TILE, tile))
 }
 
+// The drivers below take their kernel as `dyn`: one call per tile costs nothing, and a driver is then compiled once
+// per element type instead of once per op.
+
 /// `y = f(x)`, tile by tile.
 pub fn unary<A: Element, Y: Element>(x: &Input, y: &mut Output, f: impl Fn(&[A], &mut [Y]) + Sync) {
+    unary_tiles(x, y, &f);
+}
+
+fn unary_tiles<A: Element, Y: Element>(x: &Input, y: &mut Output, f: &(dyn Fn(&[A], &mut [Y]) + Sync)) {
     let a = Reader::<A>::broadcast(x, y.shape());
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
         let mut scratch = [A::default(); TILE];
@@ -116,6 +123,14 @@ pub fn binary<A: Element, B: Element, Y: Element>(
     x: &[Input],
     y: &mut Output,
     f: impl Fn(&[A], &[B], &mut [Y]) + Sync,
+) {
+    binary_tiles(x, y, &f);
+}
+
+fn binary_tiles<A: Element, B: Element, Y: Element>(
+    x: &[Input],
+    y: &mut Output,
+    f: &(dyn Fn(&[A], &[B], &mut [Y]) + Sync),
 ) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
@@ -133,6 +148,13 @@ pub fn ternary<A: Element, B: Element, C: Element, Y: Element>(
     y: &mut Output,
     f: impl Fn(&[A], &[B], &[C], &mut [Y]) + Sync,
 ) {
+    ternary_tiles(x, y, &f);
+}
+
+/// A kernel of three inputs.
+type Ternary<'a, A, B, C, Y> = &'a (dyn Fn(&[A], &[B], &[C], &mut [Y]) + Sync);
+
+fn ternary_tiles<A: Element, B: Element, C: Element, Y: Element>(x: &[Input], y: &mut Output, f: Ternary<A, B, C, Y>) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
     let c = Reader::<C>::broadcast(&x[2], y.shape());
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {

@@ -19,6 +19,10 @@ fn last(layout: &Layout, axes: &[usize]) -> Layout {
 
 /// One output value per row: `y[row] = f(row)`. Also right for rows without elements.
 pub fn fold<T: Element, Y: Element>(x: &Input, axes: &[usize], y: &mut Output, f: impl Fn(&[T]) -> Y + Sync) {
+    fold_rows(x, axes, y, &f);
+}
+
+fn fold_rows<T: Element, Y: Element>(x: &Input, axes: &[usize], y: &mut Output, f: &(dyn Fn(&[T]) -> Y + Sync)) {
     let (values, columns) = rows::<T>(x, axes);
     let per_task = (super::map::CHUNK / columns.max(1)).max(1);
     for_chunks_mut(y.slice::<Y>(), per_task, |task, part| {

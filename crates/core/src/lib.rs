@@ -10,6 +10,7 @@ extern crate self as hadal;
 pub mod check;
 mod checkpoint;
 mod error;
+pub mod format;
 pub mod grad;
 mod gradients;
 mod module;

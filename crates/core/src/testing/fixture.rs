@@ -1,8 +1,8 @@
 //! Reading the results that PyTorch recorded (see `fixtures/README.md`), and comparing with them.
 
 use super::Attributes;
+use crate::format::safetensors;
 use crate::{DType, Tensor};
-use safetensors::SafeTensors;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,16 +25,13 @@ impl Fixture {
     /// Reads `fixtures/{name}.safetensors` of this repository.
     pub fn read(name: &str) -> Fixture {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(format!("{name}.safetensors"));
-        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let file = safetensors::read(path).unwrap_or_else(|e| e.raise());
         let mut cases: BTreeMap<String, FixtureCase> = BTreeMap::new();
-        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        for (case, json) in header.metadata().iter().flatten() {
+        for (case, json) in &file.metadata {
             cases.entry(case.clone()).or_default().attributes = Attributes::parse(json);
         }
-        let file = SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        for (key, view) in file.tensors() {
+        for (key, tensor) in file.tensors {
             let (case, rest) = key.split_once('/').unwrap_or((&key, ""));
-            let tensor = recorded(&view);
             cases.entry(case.to_owned()).or_default().tensors.insert(rest.to_owned(), tensor);
         }
         Fixture { cases }
@@ -45,23 +42,6 @@ impl Fixture {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
         root.join(format!("{name}.safetensors")).exists()
     }
-}
-
-fn recorded(view: &safetensors::tensor::TensorView) -> Tensor {
-    use safetensors::Dtype;
-    let (shape, data) = (view.shape().to_vec(), view.data());
-    match view.dtype() {
-        Dtype::F64 => Tensor::from_vec(numbers(data, f64::from_le_bytes), shape),
-        Dtype::F32 => Tensor::from_vec(numbers(data, f32::from_le_bytes), shape),
-        Dtype::I64 => Tensor::from_vec(numbers(data, i64::from_le_bytes), shape),
-        Dtype::BOOL => Tensor::from_vec(data.iter().map(|b| *b != 0).collect::<Vec<_>>(), shape),
-        Dtype::U8 => Tensor::from_vec(data.to_vec(), shape),
-        other => panic!("fixtures do not hold {other:?}"),
-    }
-}
-
-fn numbers<const N: usize, T>(data: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
-    data.as_chunks().0.iter().map(|bytes| from(*bytes)).collect()
 }
 
 impl FixtureCase {

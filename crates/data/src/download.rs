@@ -3,7 +3,7 @@
 mod http;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -58,7 +58,11 @@ pub fn fetch(remote: &Remote, folder: &Path, progress: &mut dyn FnMut(Progress))
     fs::create_dir_all(folder).map_err(|error| Error::file(folder, error))?;
     let mut part =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part_path).map_err(refuse)?;
-    part.lock().map_err(refuse)?;
+    match part.lock() {
+        // Some network file systems cannot lock: two processes may then both download, and the checksum decides.
+        Err(error) if error.kind() == ErrorKind::Unsupported => {}
+        result => result.map_err(refuse)?,
+    }
     if is_whole(&path, remote) {
         return Ok(path);
     }

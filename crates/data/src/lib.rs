@@ -6,7 +6,8 @@
 //! * [`digits`] is the data set that needs no download: the program draws it.
 //! * [`datasets`] are those with a name: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100; [`download`] fetches them into the
 //!   [`cache`].
-//! * [`idx`], [`cifar`], [`csv`], [`image`] and [`image_folder`] read files, and expect the worst of them.
+//! * [`idx`], [`cifar`], [`csv`], [`image`] and [`image_folder`] read files, and expect the worst of them; [`tabular`] makes
+//!   features of a table.
 
 pub mod cache;
 pub mod cifar;
@@ -24,6 +25,7 @@ mod partition;
 pub mod random;
 pub mod sampler;
 mod split;
+pub mod tabular;
 mod tar;
 #[cfg(test)]
 mod testing;

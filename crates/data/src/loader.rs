@@ -9,9 +9,10 @@ use std::sync::Arc;
 pub use batch::Batch;
 pub use workers::Batches;
 
+use crate::random::Stream;
 use crate::sampler::{Sampler, Sequential, Shuffled};
 use crate::transforms::Pipeline;
-use crate::{Dataset, Result};
+use crate::{Dataset, Mix, Result};
 
 /// What becomes of the samples that do not fill a batch at the end of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub struct Loader {
     workers: usize,
     prefetch: usize,
     pipeline: Option<Arc<Pipeline>>,
+    mix: Option<Mix>,
     seed: u64,
 }
 
@@ -67,6 +69,7 @@ impl Loader {
             workers: 1,
             prefetch: 4,
             pipeline: None,
+            mix: None,
             seed: 0,
         }
     }
@@ -92,6 +95,12 @@ impl Loader {
     /// Turns every input, an image `[channels, height, width]`, into `f32` and passes it through `pipeline`.
     pub fn transform(mut self, pipeline: Pipeline) -> Loader {
         self.pipeline = Some(Arc::new(pipeline));
+        self
+    }
+
+    /// Mixes the samples of each batch.
+    pub fn mix(mut self, mix: Mix) -> Loader {
+        self.mix = Some(mix);
         self
     }
 
@@ -157,15 +166,21 @@ impl Loader {
         Batches::new(self.clone(), epoch, first)
     }
 
-    /// Prepares the batch of these samples.
-    fn load(&self, indices: &[usize], epoch: u64) -> Result<Batch> {
+    /// Prepares the batch with this number, of these samples.
+    fn load(&self, number: usize, indices: &[usize], epoch: u64) -> Result<Batch> {
         let samples = indices.iter().map(|&index| {
             batch::sample(&*self.dataset, index, |input| match &self.pipeline {
                 Some(pipeline) => pipeline.apply(input, self.seed, epoch, index),
                 None => Ok(input.clone()),
             })
         });
-        batch::collate(samples, indices)
+        let batch = batch::collate(samples, indices)?;
+        match &self.mix {
+            Some(mix) => {
+                mix.apply(&batch, &mut Stream::new(self.seed, [epoch as u32, number as u32, u32::MAX, u32::MAX]))
+            }
+            None => Ok(batch),
+        }
     }
 }
 
@@ -178,6 +193,7 @@ impl fmt::Debug for Loader {
             .field("workers", &self.workers)
             .field("prefetch", &self.prefetch)
             .field("pipeline", &self.pipeline)
+            .field("mix", &self.mix)
             .field("seed", &self.seed)
             .finish_non_exhaustive()
     }

@@ -130,3 +130,10 @@ fn an_empty_data_set_has_no_batch() {
 fn a_batch_size_of_zero() {
     let _ = Loader::new(numbers(3), 0);
 }
+
+#[test]
+fn mixtures_do_not_depend_on_the_workers() {
+    let loader = Loader::new(numbers(50), 8).shuffle(1).mix(Mix::up(0.5, 500));
+    let expected = inputs(loader.clone().workers(0).epoch(0));
+    assert_eq!(inputs(loader.workers(3).epoch(0)), expected);
+}

@@ -71,7 +71,7 @@ impl Shared {
                 let samples = self.loader.dataset.len();
                 Err(Error::invalid(format!("the sampler asks for sample {index} of a data set of {samples}")))
             }
-            None => self.loader.load(indices, self.epoch),
+            None => self.loader.load(number, indices, self.epoch),
         }
     }
 

@@ -23,6 +23,7 @@ pub mod scope;
 mod tag;
 mod tensor;
 pub mod testing;
+mod warn;
 
 pub use check::detect_anomaly;
 pub use checkpoint::checkpoint;
@@ -33,9 +34,10 @@ pub use hadal_derive::{Module, fallible};
 pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use ops::conv::convolution::{Convolution, Padding};
-pub use ops::loss::cross_entropy::{CrossEntropy, Reduction};
+pub use ops::loss::cross_entropy::{CrossEntropyOptions, Reduction};
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{
     Axes, Bits, Buffer, Category, DType, Device, Element, Layout, Meta, Operand, Scalar, Shape, Strides, Tensor,
 };
+pub use warn::warn_once;

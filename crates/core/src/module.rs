@@ -1,6 +1,6 @@
 //! `Module`: a plain struct whose parameters can be visited under stable dotted names.
 
-use crate::{Param, Role};
+use crate::{DType, Param, Role};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -24,7 +24,7 @@ pub trait Visitor {
     fn param(&mut self, param: &Param);
     /// A train/eval switch.
     fn mode(&mut self, _mode: &Mode) {}
-    /// A layer, before its own parameters are visited.
+    /// A layer's tag. It is a field of the layer, so the layer's own name is the path above it.
     fn layer(&mut self, _layer: &crate::Tag) {}
 }
 
@@ -147,7 +147,8 @@ impl Visitor for Collector {
     }
 
     fn layer(&mut self, tag: &crate::Tag) {
-        tag.set_name(&self.path.join("."));
+        let above = self.path.len().saturating_sub(1);
+        tag.set_name(&self.path[..above].join("."));
     }
 }
 
@@ -207,6 +208,16 @@ pub trait ModuleExt: Module {
     /// Lets every parameter learn again.
     fn unfreeze(&self) {
         self.parameters().iter().for_each(Param::unfreeze);
+    }
+
+    /// Converts the floating-point parameters and buffers to another float type.
+    fn to_dtype(&self, dtype: DType) {
+        for (_, param) in self.named_state() {
+            let value = param.get();
+            if value.dtype().is_float() {
+                param.replace(&crate::no_grad(|| value.to_dtype(dtype)));
+            }
+        }
     }
 }
 

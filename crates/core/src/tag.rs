@@ -1,6 +1,6 @@
 //! `Tag`: what a layer carries besides its parameters: its name within the model, and hooks on its calls.
 
-use crate::{Module, Tensor, Visitor, scope};
+use crate::{Module, Result, Tensor, Visitor, scope};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -16,8 +16,8 @@ pub struct Tag {
 
 impl Tag {
     /// For a layer of this kind (`"Linear"`).
-    pub fn new(kind: &'static str) -> Tag {
-        Tag { kind, name: OnceLock::new(), hooks: Mutex::default() }
+    pub const fn new(kind: &'static str) -> Tag {
+        Tag { kind, name: OnceLock::new(), hooks: Mutex::new(Vec::new()) }
     }
 
     /// The kind of layer.
@@ -36,12 +36,16 @@ impl Tag {
     }
 
     /// Runs the layer's computation under its name and shows the result to the hooks.
+    ///
+    /// # Panics
+    /// At the caller's line, with the error of `forward`.
     #[track_caller]
-    pub fn call(&self, input: &Tensor, forward: impl FnOnce() -> Tensor) -> Tensor {
-        let mut output = match self.name() {
+    pub fn call(&self, input: &Tensor, forward: impl FnOnce() -> Result<Tensor>) -> Tensor {
+        let output = match self.name() {
             Some(name) if !name.is_empty() => scope::within(name, forward),
             _ => forward(),
         };
+        let mut output = output.unwrap_or_else(|error| error.raise());
         let hooks: Vec<_> = self.lock().iter().map(|(_, hook)| hook.clone()).collect();
         for hook in hooks {
             if let Some(replacement) = hook(self, input, &output) {

@@ -2,6 +2,17 @@
 
 extern crate hadal_core as hadal;
 
+pub mod compat;
+pub mod init;
+mod layer;
+pub mod layers;
+pub mod losses;
 pub mod optim;
 mod power;
 pub mod schedules;
+mod sequential;
+mod state;
+
+pub use layer::{Layer, evaluating};
+pub use sequential::Sequential;
+pub use state::{Loaded, StateDict, Strictness, load_state_dict, state_dict};

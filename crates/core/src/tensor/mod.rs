@@ -36,6 +36,8 @@ pub struct Tensor(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) data: Data,
     pub(crate) origin: Option<Origin>,
+    /// Logits and axis, if this is a softmax.
+    softmax_of: Option<(Tensor, usize)>,
 }
 
 /// A tensor's value without its history: what the tape keeps.
@@ -81,7 +83,22 @@ impl Meta {
 
 impl Tensor {
     pub(crate) fn make(data: Data, origin: Option<Origin>) -> Tensor {
-        Tensor(Arc::new(Inner { data, origin }))
+        Tensor(Arc::new(Inner { data, origin, softmax_of: None }))
+    }
+
+    /// The same tensor, remembering that it is the softmax of `logits` over `axis`.
+    pub(crate) fn as_softmax_of(&self, logits: &Tensor, axis: usize) -> Tensor {
+        // What the logits themselves were made of is left out, so that no chain of tensors can grow.
+        let Inner { data, origin, .. } = &*logits.0;
+        let softmax_of = Some((Tensor::make(data.clone(), origin.clone()), axis));
+        let Inner { data, origin, .. } = &*self.0;
+        Tensor(Arc::new(Inner { data: data.clone(), origin: origin.clone(), softmax_of }))
+    }
+
+    /// The logits and the axis, if this tensor is what [`Tensor::softmax`] returned: a loss that wants logits can then
+    /// take them instead of the probabilities.
+    pub fn softmax_of(&self) -> Option<(&Tensor, usize)> {
+        self.0.softmax_of.as_ref().map(|(logits, axis)| (logits, *axis))
     }
 
     /// A tensor over `buffer`, whose elements have the type `dtype`.

@@ -2,6 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
+use crate::compat;
 use hadal_core::{Tensor, dispatch};
 
 /// `p ← p − lr·Δ` with `Δ = √(d + eps) / √(s + eps) · g`, where `s` and `d` are running means of g² and Δ²: steps have
@@ -21,7 +22,12 @@ impl Adadelta {
     #[track_caller]
     pub fn new(lr: f64) -> Adadelta {
         check("Adadelta", "learning rate", lr, None);
-        Adadelta { lr, rho: 0.9, eps: 1e-6, weight_decay: 0.0 }
+        Adadelta {
+            lr,
+            rho: compat::current().choose(0.9, 0.95),
+            eps: compat::current().choose(1e-6, 1e-7),
+            weight_decay: 0.0,
+        }
     }
 
     /// How slowly the means forget.

@@ -2,6 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
+use crate::compat;
 use hadal_core::{Tensor, dispatch};
 
 /// `p ← p − lr·g / (√s + eps)`, where `s` sums the squares of all gradients.
@@ -21,7 +22,13 @@ impl Adagrad {
     #[track_caller]
     pub fn new(lr: f64) -> Adagrad {
         check("Adagrad", "learning rate", lr, None);
-        Adagrad { lr, lr_decay: 0.0, initial: 0.0, eps: 1e-10, weight_decay: 0.0 }
+        Adagrad {
+            lr,
+            lr_decay: 0.0,
+            initial: compat::current().choose(0.0, 0.1),
+            eps: compat::current().choose(1e-10, 1e-7),
+            weight_decay: 0.0,
+        }
     }
 
     /// Divides the rate by `1 + decay · (step − 1)`.

@@ -2,6 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
+use crate::compat;
 use crate::power::power;
 use hadal_core::{Tensor, dispatch};
 
@@ -24,7 +25,14 @@ impl Adam {
     #[track_caller]
     pub fn new(lr: f64) -> Adam {
         check("Adam", "learning rate", lr, None);
-        Adam { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0, decoupled: false, amsgrad: false }
+        Adam {
+            lr,
+            betas: (0.9, 0.999),
+            eps: compat::current().choose(1e-8, 1e-7),
+            weight_decay: 0.0,
+            decoupled: false,
+            amsgrad: false,
+        }
     }
 
     /// How slowly the means of the gradient and of its square forget.

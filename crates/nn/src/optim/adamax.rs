@@ -2,6 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
+use crate::compat;
 use crate::power::power;
 use hadal_core::{Tensor, dispatch};
 
@@ -21,7 +22,7 @@ impl Adamax {
     #[track_caller]
     pub fn new(lr: f64) -> Adamax {
         check("Adamax", "learning rate", lr, None);
-        Adamax { lr, betas: (0.9, 0.999), eps: 1e-8, weight_decay: 0.0 }
+        Adamax { lr, betas: (0.9, 0.999), eps: compat::current().choose(1e-8, 1e-7), weight_decay: 0.0 }
     }
 
     /// How slowly the mean of the gradient and its largest magnitude forget.

@@ -2,6 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
+use crate::compat;
 use hadal_core::{Tensor, dispatch};
 
 /// `p ← p − lr·g / (√s + eps)`, where `s` is a running mean of g²; centered, of its variance; with momentum `μ`,
@@ -23,7 +24,14 @@ impl RmsProp {
     #[track_caller]
     pub fn new(lr: f64) -> RmsProp {
         check("RmsProp", "learning rate", lr, None);
-        RmsProp { lr, alpha: 0.99, eps: 1e-8, weight_decay: 0.0, momentum: 0.0, centered: false }
+        RmsProp {
+            lr,
+            alpha: compat::current().choose(0.99, 0.9),
+            eps: compat::current().choose(1e-8, 1e-7),
+            weight_decay: 0.0,
+            momentum: 0.0,
+            centered: false,
+        }
     }
 
     /// How slowly the mean of squares forgets.

@@ -22,7 +22,7 @@ pub enum Reduction {
 
 /// What may be chosen about [`Tensor::cross_entropy_with`]; the default is PyTorch's.
 #[derive(Clone, Debug)]
-pub struct CrossEntropy {
+pub struct CrossEntropyOptions {
     /// One weight per class, `[classes]`; without it each class counts 1.
     pub weight: Option<Tensor>,
     /// Samples with this label add nothing to the loss; −100 by default.
@@ -33,9 +33,9 @@ pub struct CrossEntropy {
     pub reduction: Reduction,
 }
 
-impl Default for CrossEntropy {
-    fn default() -> CrossEntropy {
-        CrossEntropy { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
+impl Default for CrossEntropyOptions {
+    fn default() -> CrossEntropyOptions {
+        CrossEntropyOptions { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
     }
 }
 
@@ -208,11 +208,11 @@ impl Tensor {
     /// assert!((loss.item::<f32>() - 0.5 * 2f32.ln()).abs() < 1e-6);
     /// ```
     pub fn cross_entropy(&self, target: &Tensor) -> Result<Tensor> {
-        self.try_cross_entropy_with(target, &CrossEntropy::default())
+        self.try_cross_entropy_with(target, &CrossEntropyOptions::default())
     }
 
     /// As [`Tensor::cross_entropy`], with class weights, an ignored label, label smoothing, or another reduction.
-    pub fn cross_entropy_with(&self, target: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
+    pub fn cross_entropy_with(&self, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
         let fail = |message: String| Err(Error::op("cross_entropy", message));
         let smoothing = options.label_smoothing;
         if !(0.0..=1.0).contains(&smoothing) {
@@ -229,7 +229,7 @@ impl Tensor {
 }
 
 /// `−Σ w_c·q_c·log p_c`; the mean is over samples, whatever the weights.
-fn probabilities(logits: &Tensor, target: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
+fn probabilities(logits: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let axis = logits.rank().min(2) as isize - 1;
     if target.shape() != logits.shape() || axis < 0 {
         let message = format!(
@@ -263,7 +263,7 @@ fn probabilities(logits: &Tensor, target: &Tensor, options: &CrossEntropy) -> Re
 
 pub(crate) fn cases() -> Cases {
     Cases::new("cross_entropy", |a, x| {
-        let options = CrossEntropy {
+        let options = CrossEntropyOptions {
             weight: x.get(2).cloned(),
             ignore_index: a.integer("ignore_index") as i64,
             label_smoothing: a.float("label_smoothing"),

@@ -105,7 +105,9 @@ impl Tensor {
     /// assert_eq!(y.to_vec::<f32>(), [0.5, 0.5, 1.0, 0.0]);
     /// ```
     pub fn softmax(&self, axis: isize) -> Result<Tensor> {
-        along("softmax", self, axis, |x, axis| apply(Softmax { axis }, &[x]))
+        let y = along("softmax", self, axis, |x, axis| apply(Softmax { axis }, &[x]))?;
+        // (Over the only axis of a scalar there is nothing to remember.)
+        Ok(self.shape().axis(axis, "softmax").map_or(y.clone(), |axis| y.as_softmax_of(self, axis)))
     }
 }
 

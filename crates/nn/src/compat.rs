@@ -1,0 +1,88 @@
+//! Default sets: layers and optimizers start as in PyTorch, or as in Keras if asked.
+//!
+//! | | PyTorch (default) | Keras |
+//! |---|---|---|
+//! | weights of dense and convolution layers | uniform, ±1/√fan_in | Glorot uniform |
+//! | their biases | uniform, ±1/√fan_in | zeros |
+//! | embeddings | normal(0, 1) | uniform, ±0.05 |
+//! | batch norm | eps 1e-5, momentum 0.1 | eps 1e-3, momentum 0.01 (Keras writes 0.99) |
+//! | layer, group and instance norm | eps 1e-5 | eps 1e-3 |
+//! | Adam, AdamW, Adamax, NAdam | eps 1e-8 | eps 1e-7 |
+//! | RMSprop | alpha 0.99, eps 1e-8 | alpha 0.9, eps 1e-7 |
+//! | Adagrad | sums from 0, eps 1e-10 | sums from 0.1, eps 1e-7 |
+//! | Adadelta | rho 0.9, eps 1e-6 | rho 0.95, eps 1e-7 |
+
+use crate::init::{Fans, Initialiser, Nonlinearity, Normal, Uniform, VarianceScaling, kaiming_uniform, xavier_uniform};
+use hadal_core::{Shape, Tensor};
+use std::cell::Cell;
+
+/// Whose defaults hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Defaults {
+    /// PyTorch's.
+    #[default]
+    PyTorch,
+    /// Keras'.
+    Keras,
+}
+
+thread_local! {
+    static CURRENT: Cell<Defaults> = const { Cell::new(Defaults::PyTorch) };
+}
+
+/// The defaults that hold here.
+pub fn current() -> Defaults {
+    CURRENT.get()
+}
+
+/// Runs `f`, in which layers and optimizers are made with Keras' defaults.
+///
+/// ```
+/// use hadal_nn::{compat, layers::Linear};
+/// let dense = compat::keras(|| Linear::new(784, 128));
+/// assert_eq!(dense.bias.unwrap().get().to_vec::<f32>(), [0.0; 128]);
+/// ```
+pub fn keras<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(Defaults);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _restore = Restore(CURRENT.replace(Defaults::Keras));
+    f()
+}
+
+impl Defaults {
+    /// PyTorch's value or Keras'.
+    pub(crate) fn choose<T>(self, pytorch: T, keras: T) -> T {
+        match self {
+            Defaults::PyTorch => pytorch,
+            Defaults::Keras => keras,
+        }
+    }
+
+    /// How the weight of a dense or convolution layer is drawn.
+    pub(crate) fn weights(self) -> VarianceScaling {
+        self.choose(kaiming_uniform(Nonlinearity::LeakyRelu(5f64.sqrt())), xavier_uniform())
+    }
+
+    /// The bias of a layer whose weight has the shape `weight`.
+    pub(crate) fn bias(self, units: usize, weight: &Shape) -> Tensor {
+        match self {
+            Defaults::PyTorch => {
+                let bound = 1.0 / (Fans::of(weight).input.max(1) as f64).sqrt();
+                Uniform::new(-bound, bound).draw(&units.into())
+            }
+            Defaults::Keras => Tensor::zeros(units),
+        }
+    }
+
+    /// A table of embeddings.
+    pub(crate) fn embedding(self, shape: &Shape) -> Tensor {
+        match self {
+            Defaults::PyTorch => Normal::new(0.0, 1.0).draw(shape),
+            Defaults::Keras => Uniform::new(-0.05, 0.05).draw(shape),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Comparison with the layers in `fixtures/layers`.
+
+use crate::{Layer, StateDict, Strictness, load_state_dict};
+use hadal_core::testing::{Attributes, Fixture, FixtureCase, assert_close};
+use hadal_core::{DType, ModuleExt, Tensor};
+
+/// Relative error allowed in f64 and f32, as in `fixtures/README.md`.
+const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
+
+/// Makes each recorded layer, loads its recorded state, and compares outputs, gradients and new state.
+#[track_caller]
+pub fn compare(name: &str, make: impl Fn(&Attributes) -> Box<dyn Layer>) {
+    compare_call(name, make, |layer, x| layer.forward(&x[0]));
+}
+
+/// As [`compare`], for a layer whose inputs are passed by `call`.
+#[track_caller]
+pub fn compare_call<L: hadal_core::Module>(
+    name: &str,
+    make: impl Fn(&Attributes) -> L,
+    call: impl Fn(&L, &[Tensor]) -> Tensor,
+) {
+    for (label, case) in Fixture::read(&format!("layers/{name}")).cases {
+        for (dtype, tolerance) in TOLERANCES {
+            let layer = make(&case.attributes);
+            layer.to_dtype(dtype);
+            let state: StateDict = case.state("state").into_iter().collect();
+            let what = format!("{name}/{label} in {dtype}");
+            load_state_dict(&layer, &state, Strictness::Strict).unwrap_or_else(|error| panic!("{what}: {error}"));
+            if !case.attributes.flag_or("training", true) {
+                layer.eval();
+            }
+            let inputs: Vec<Tensor> = case.inputs(dtype).iter().map(Tensor::requires_grad).collect();
+            let output = call(&layer, &inputs);
+            assert_close(&output, &case.tensors["out0"], tolerance, &format!("{what}: output"));
+            compare_gradients(&layer, &case, &inputs, &output, tolerance, &what);
+            for (key, expected) in case.state("new_state") {
+                let (_, param) = layer.named_state().into_iter().find(|(name, _)| *name == key).unwrap();
+                assert_close(&param.get(), &expected, tolerance, &format!("{what}: new {key}"));
+            }
+        }
+    }
+}
+
+fn compare_gradients(
+    layer: &impl hadal_core::Module,
+    case: &FixtureCase,
+    inputs: &[Tensor],
+    output: &Tensor,
+    tolerance: f64,
+    what: &str,
+) {
+    let Some(seed) = case.tensors.get("seed0") else { return };
+    let gradients = output.backward_from(&seed.to_dtype(output.dtype()));
+    for (i, expected) in case.numbered("grad") {
+        let found = gradients.of(&inputs[i]).unwrap();
+        assert_close(found, expected, tolerance, &format!("{what}: gradient of input {i}"));
+    }
+    for (key, expected) in case.state("state_grad") {
+        let (_, param) = layer.named_parameters().into_iter().find(|(name, _)| *name == key).unwrap();
+        let found = gradients.get(&param).unwrap();
+        assert_close(found, &expected, tolerance, &format!("{what}: gradient of {key}"));
+    }
+}

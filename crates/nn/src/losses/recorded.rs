@@ -10,7 +10,13 @@ const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
 /// Compares value and gradients of every recorded case.
 #[track_caller]
 pub fn compare(name: &str, loss: impl Fn(&Attributes, &[Tensor]) -> Tensor) {
-    for (label, case) in Fixture::read(&format!("losses/{name}")).cases {
+    compare_cases(name, |_| true, loss);
+}
+
+/// As [`compare`], for the cases that `wanted` admits.
+#[track_caller]
+pub fn compare_cases(name: &str, wanted: impl Fn(&str) -> bool, loss: impl Fn(&Attributes, &[Tensor]) -> Tensor) {
+    for (label, case) in Fixture::read(&format!("losses/{name}")).cases.into_iter().filter(|(label, _)| wanted(label)) {
         for (dtype, tolerance) in TOLERANCES {
             // What has no recorded gradient (targets, weights) is not differentiated.
             let differentiated = |i: usize| case.tensors.contains_key(&format!("grad{i}"));

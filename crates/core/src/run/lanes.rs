@@ -39,6 +39,15 @@ pub fn lanes<T: Element, const N: usize>(
     });
 }
 
+/// `rows(lanes, length of a lane, results)`, a kernel for many lanes at once, along `axis` of `x`.
+pub fn whole_lanes<T: Element>(x: &Input, axis: usize, y: &mut Output, rows: impl Fn(&[T], usize, &mut [T]) + Sync) {
+    let n = y.shape()[axis];
+    if y.shape()[axis + 1..].iter().product::<usize>() == 1 {
+        return rows(&x.contiguous::<T>(), n, y.slice());
+    }
+    lanes([x], axis, y, |_, [x], y| rows(x, n, y));
+}
+
 /// One block `[n, inner]` whose lanes are its columns.
 fn transposed<T: Element, const N: usize>(
     x: [&[T]; N],

@@ -3,7 +3,6 @@
 
 pub mod along;
 pub mod bounds;
-pub mod convolution;
 pub mod copy;
 pub mod division;
 pub mod function;

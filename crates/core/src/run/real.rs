@@ -2,6 +2,8 @@
 
 use crate::tensor::Element;
 use hadal_kernels::gemm::GemmElement;
+use hadal_kernels::reduce::ReduceElement;
+use hadal_kernels::softmax::SoftmaxElement;
 use half::{bf16, f16};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -11,6 +13,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 pub trait Real:
     Element
     + GemmElement
+    + ReduceElement
+    + SoftmaxElement
     + PartialOrd
     + Add<Output = Self>
     + Sub<Output = Self>

@@ -5,8 +5,8 @@
 
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
-use crate::run::convolution::{ConvShape, backward_data, backward_weight, forward};
 use crate::testing::Attributes;
+use hadal_kernels::conv::{ConvShape, backward_data, backward_weight, forward};
 use smallvec::SmallVec;
 
 /// The zeros around the input of a convolution.
@@ -134,9 +134,9 @@ impl Convolution {
     fn axes(&self, op: &'static str, kernel: &[usize]) -> Result<Vec<Axis>> {
         let rank = kernel.len();
         let fail = |message: String| Err(Error::op(op, message));
-        for (name, given) in [("stride", &self.stride), ("dilation", &self.dilation)] {
+        for (name, given) in [("stride", &self.stride[..]), ("dilation", &self.dilation), ("kernel size", kernel)] {
             if given.contains(&0) {
-                return fail(format!("needs a {name} of at least 1, got {given}"));
+                return fail(format!("needs a {name} of at least 1, got {given:?}"));
             }
         }
         let stride = per_axis(op, "stride", &self.stride, rank)?;

@@ -2,10 +2,11 @@
 
 use super::nll::{Labels, reduce};
 use crate::op::apply_all;
-use crate::ops::norm::softmax::shifted_exp;
 use crate::ops::prelude::*;
 use crate::run::lanes::lanes;
 use crate::run::real::Real;
+use hadal_kernels::reduce::dot;
+use hadal_kernels::softmax::{log_softmax_rows, softmax_rows};
 use hadal_kernels::threads::for_chunks_mut;
 
 /// How the losses of single samples become one number.
@@ -81,22 +82,13 @@ impl LabelledEntropy {
         let [loss, pull, weight] = y else { unreachable!("three outputs") };
         let per_task = (map::CHUNK / classes.max(1)).max(1);
         for_chunks_mut(loss.slice::<T>(), per_task, |task, part| {
-            let mut powers = vec![T::default(); classes];
-            for (i, loss) in part.iter_mut().enumerate() {
-                let sample = task * per_task + i;
-                let Some(class) = class(sample) else {
-                    *loss = T::default();
-                    continue;
-                };
-                let logits = &logits[sample * classes..][..classes];
-                let (largest, sum) = shifted_exp(logits, &mut powers);
-                let log = sum.log();
-                *loss = terms.own[class] * ((largest - logits[class]) + log);
-                if self.smoothing > 0.0 {
-                    powers.iter_mut().zip(&terms.even).zip(logits).for_each(|((p, &even), &z)| {
-                        *p = even * ((largest - z) + log);
-                    });
-                    *loss += rows::tree_sum(&powers);
+            let first = task * per_task;
+            let mut logs = vec![T::default(); part.len() * classes];
+            log_softmax_rows(&logits[first * classes..][..logs.len()], classes, &mut logs);
+            for (i, (loss, log)) in part.iter_mut().zip(logs.chunks(classes)).enumerate() {
+                *loss = class(first + i).map_or(T::default(), |y| -terms.own[y] * log[y]);
+                if self.smoothing > 0.0 && class(first + i).is_some() {
+                    *loss -= dot(&terms.even, log);
                 }
             }
         });
@@ -160,9 +152,9 @@ impl Op for LabelledSlope {
                 if label == self.0.ignore_index {
                     return y.fill(T::default());
                 }
-                let (_, sum) = shifted_exp(logits, y);
+                softmax_rows(logits, logits.len(), y);
                 let scale = scale[sample];
-                let factor = scale * pull[sample] / sum;
+                let factor = scale * pull[sample];
                 y.iter_mut().zip(&terms.even).for_each(|(y, &even)| *y = *y * factor - scale * even);
                 y[label as usize] -= scale * terms.own[label as usize];
             });

@@ -1,10 +1,11 @@
 //! `log_softmax` along one axis: `x − log Σ exp(x)`.
 
-use super::softmax::{along, shifted_exp};
+use super::softmax::along;
 use crate::ops::prelude::*;
-use crate::run::lanes::lanes;
+use crate::run::lanes::{lanes, whole_lanes};
 use crate::run::real::Real;
-use crate::run::rows::tree_sum;
+use hadal_kernels::reduce;
+use hadal_kernels::softmax::log_softmax_rows;
 
 #[derive(Debug)]
 struct LogSoftmax {
@@ -22,16 +23,7 @@ impl Op for LogSoftmax {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => lanes(
-            [&x[0]],
-            self.axis,
-            &mut y[0],
-            |_, [x]: [&[T]; 1], y| {
-                let (largest, sum) = shifted_exp(x, y);
-                let log = Real::log(sum);
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - largest) - log);
-            },
-        ));
+        dispatch!(reals x[0].dtype(), T => whole_lanes(&x[0], self.axis, &mut y[0], log_softmax_rows::<T>));
     }
 
     fn reads(&self) -> Reads {
@@ -65,7 +57,7 @@ impl Op for LogSoftmaxGrad {
             self.axis,
             &mut y[0],
             |_, [log, g]: [&[T]; 2], y| {
-                let sum = tree_sum(g);
+                let sum = reduce::sum(g);
                 y.iter_mut().zip(log).zip(g).for_each(|((y, &log), &g)| *y = g - Real::exp(log) * sum);
             },
         ));

@@ -1,20 +1,13 @@
 //! `softmax` along one axis: `exp(x) / Σ exp(x)`.
 
 use crate::ops::prelude::*;
-use crate::run::lanes::lanes;
-use crate::run::real::Real;
-use crate::run::rows::tree_sum;
+use crate::run::lanes::{lanes, whole_lanes};
+use hadal_kernels::reduce::dot;
+use hadal_kernels::softmax::softmax_rows;
 
 #[derive(Debug)]
 struct Softmax {
     axis: usize,
-}
-
-/// `y = exp(x − max x)`, which cannot overflow; returns the maximum and the sum of `y`.
-pub(crate) fn shifted_exp<T: Real>(x: &[T], y: &mut [T]) -> (T, T) {
-    let largest = x.iter().fold(T::LOWEST, |m, &v| if v > m { v } else { m });
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - largest).exp());
-    (largest, tree_sum(y))
 }
 
 impl Op for Softmax {
@@ -28,16 +21,7 @@ impl Op for Softmax {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => lanes(
-            [&x[0]],
-            self.axis,
-            &mut y[0],
-            |_, [x]: [&[T]; 1], y| {
-                let (_, sum) = shifted_exp(x, y);
-                let scale = 1.0 / sum;
-                y.iter_mut().for_each(|v| *v *= scale);
-            },
-        ));
+        dispatch!(reals x[0].dtype(), T => whole_lanes(&x[0], self.axis, &mut y[0], softmax_rows::<T>));
     }
 
     fn reads(&self) -> Reads {
@@ -71,8 +55,7 @@ impl Op for SoftmaxGrad {
             self.axis,
             &mut y[0],
             |_, [p, g]: [&[T]; 2], y| {
-                y.iter_mut().zip(p).zip(g).for_each(|((y, &p), &g)| *y = p * g);
-                let sum = tree_sum(y);
+                let sum = dot(p, g);
                 y.iter_mut().zip(p).zip(g).for_each(|((y, &p), &g)| *y = p * (g - sum));
             },
         ));

@@ -31,10 +31,12 @@ pub use error::{Error, Result};
 pub use grad::{Keep, enable_grad, grad, no_grad, partial_grad};
 pub use gradients::Gradients;
 pub use hadal_derive::{Module, fallible};
+pub use hadal_kernels::pool::Divisor;
 pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use ops::conv::convolution::{Convolution, Padding};
 pub use ops::loss::cross_entropy::{CrossEntropyOptions, Reduction};
+pub use ops::pool::pooling::Pooling;
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{

@@ -40,8 +40,12 @@ ops! {
     linear: matmul linear;
     /// Convolutions and their adjoints.
     conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d;
+    /// Joining neighbours.
+    pool: pooling max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
+        adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
+        max_unpool;
     /// Bringing numbers to one scale.
-    norm: softmax softmin log_softmax;
+    norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm;
     /// How far predictions are from targets.
     loss: cross_entropy nll;
 }

@@ -14,3 +14,4 @@ pub mod reduce;
 pub mod rows;
 pub mod rowwise;
 pub mod special;
+pub mod sums;

@@ -36,6 +36,11 @@ pub trait Real:
     fn of(value: f64) -> Self {
         Self::from_f64(value)
     }
+    /// The larger of the two; NaN stays NaN.
+    #[inline]
+    fn at_least(self, least: Self) -> Self {
+        if self < least { least } else { self }
+    }
     /// The absolute value.
     fn abs(self) -> Self;
     /// The largest integer not above.

@@ -32,24 +32,3 @@ fn fold_rows<T: Element, Y: Element>(x: &Input, axes: &[usize], y: &mut Output, 
         }
     });
 }
-
-/// Sixteen running sums over blocks of 256, joined by a binary tree; longer slices are halved.
-pub fn tree_sum<T: Element + std::ops::Add<Output = T>>(values: &[T]) -> T {
-    const LANES: usize = 16;
-    if values.len() > 256 {
-        let half = (values.len() / 2).next_multiple_of(256);
-        return tree_sum(&values[..half]) + tree_sum(&values[half..]);
-    }
-    let mut lanes = [T::default(); LANES];
-    for block in values.chunks(LANES) {
-        lanes.iter_mut().zip(block).for_each(|(lane, &v)| *lane = *lane + v);
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
-        }
-    }
-    lanes[0]
-}

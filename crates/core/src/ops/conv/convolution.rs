@@ -229,23 +229,23 @@ impl Geometry {
 
     fn convolve(self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let inputs: Vec<&Tensor> = [x, w].into_iter().chain(bias).collect();
-        apply(Convolve(self), &inputs)
+        apply(Convolved(self), &inputs)
     }
 
     fn spread(self, y: &Tensor, w: &Tensor) -> Result<Tensor> {
-        apply(Spread(self), &[y, w])
+        apply(ConvolutionByInput(self), &[y, w])
     }
 
     fn correlate(self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-        apply(Correlate(self), &[x, y])
+        apply(ConvolutionByWeight(self), &[x, y])
     }
 }
 
 /// `x [n, c, in…] ⋆ w [o, c / groups, kernel…] (+ bias [o]) → y [n, o, out…]`
 #[derive(Debug)]
-struct Convolve(Geometry);
+struct Convolved(Geometry);
 
-impl Op for Convolve {
+impl Op for Convolved {
     fn name(&self) -> &'static str {
         self.0.name
     }
@@ -287,9 +287,9 @@ impl Op for Convolve {
 
 /// `y [n, o, out…], w [o, c / groups, kernel…] → x [n, c, in…]`: the transposed convolution.
 #[derive(Debug)]
-struct Spread(Geometry);
+struct ConvolutionByInput(Geometry);
 
-impl Op for Spread {
+impl Op for ConvolutionByInput {
     fn name(&self) -> &'static str {
         self.0.name
     }
@@ -325,9 +325,9 @@ impl Op for Spread {
 
 /// `x [n, c, in…], y [n, o, out…] → w [o, c / groups, kernel…]`: the gradient of a convolution by its kernel.
 #[derive(Debug)]
-struct Correlate(Geometry);
+struct ConvolutionByWeight(Geometry);
 
-impl Op for Correlate {
+impl Op for ConvolutionByWeight {
     fn name(&self) -> &'static str {
         self.0.name
     }

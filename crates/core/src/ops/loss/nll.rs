@@ -82,7 +82,7 @@ pub(crate) fn reduce(losses: &Tensor, weights: &Tensor, reduction: Reduction, sh
 
 /// `scores [n, c, l], labels [n, l] (, weight [c]) → −w_y·scores_y and w_y`, both `[n, l]`.
 #[derive(Debug, Clone, Copy)]
-struct Pick {
+struct PickLabelled {
     ignore_index: i64,
 }
 
@@ -103,7 +103,7 @@ fn each_label<T: Number>(
     }
 }
 
-impl Op for Pick {
+impl Op for PickLabelled {
     fn name(&self) -> &'static str {
         "nll_loss"
     }
@@ -134,21 +134,21 @@ impl Op for Pick {
     fn grad(&self, g: &Grad) -> Grads {
         let mut inputs = vec![g.of(0), g.input(1)];
         inputs.extend((g.inputs() == 3).then(|| g.input(2)));
-        let op = Place { ignore_index: self.ignore_index, classes: g.meta(0).shape[1] };
+        let op = PlaceLabelled { ignore_index: self.ignore_index, classes: g.meta(0).shape[1] };
         let mut gradients = vec![None; g.inputs()];
         gradients[0] = Some(apply(op, &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise()));
         gradients
     }
 }
 
-/// The adjoint of [`Pick`]: `g [n, l], labels [n, l] (, weight [c]) → [n, c, l]`, −w_y·g at the classes.
+/// The adjoint of [`PickLabelled`]: `g [n, l], labels [n, l] (, weight [c]) → [n, c, l]`, −w_y·g at the classes.
 #[derive(Debug)]
-struct Place {
+struct PlaceLabelled {
     ignore_index: i64,
     classes: usize,
 }
 
-impl Op for Place {
+impl Op for PlaceLabelled {
     fn name(&self) -> &'static str {
         "nll_loss_grad"
     }
@@ -173,7 +173,7 @@ impl Op for Place {
     fn grad(&self, g: &Grad) -> Grads {
         let mut inputs = vec![g.of(0), g.input(1)];
         inputs.extend((g.inputs() == 3).then(|| g.input(2)));
-        let op = Pick { ignore_index: self.ignore_index };
+        let op = PickLabelled { ignore_index: self.ignore_index };
         let mut gradients = vec![None; g.inputs()];
         gradients[0] = Some(apply(op, &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise()));
         gradients
@@ -194,7 +194,7 @@ impl Tensor {
         reduction: Reduction,
     ) -> Result<Tensor> {
         let labels = Labels::new("nll_loss", self, target, weight, ignore_index)?;
-        let outputs = crate::op::apply_all(Pick { ignore_index }, &labels.inputs())?;
+        let outputs = crate::op::apply_all(PickLabelled { ignore_index }, &labels.inputs())?;
         reduce(&outputs[0], &outputs[1].detach(), reduction, &labels.shape)?.try_to_dtype(self.dtype())
     }
 }

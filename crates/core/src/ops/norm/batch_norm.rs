@@ -1,0 +1,267 @@
+//! `batch_norm`: each channel brought to mean 0 and variance 1 over the whole batch (Ioffe & Szegedy 2015).
+
+use crate::op::{apply_all, require_one_float_type};
+use crate::ops::prelude::*;
+use crate::run::sums::two_sums;
+use hadal_kernels::reduce;
+use hadal_kernels::threads::for_chunks_mut;
+
+/// `x [n, c, l] (, weight [c] (, bias [c])) → y, mean [c], variance [c]`
+#[derive(Debug, Clone, Copy)]
+struct BatchNorm {
+    eps: f64,
+}
+
+/// Two sums per channel of terms that `f(sample's and channel's segment)` gives: first over each segment, then over
+/// the samples.
+fn channel_sums<T: Real>(n: usize, c: usize, f: impl Fn(usize) -> (T, T) + Sync) -> [Vec<T>; 2] {
+    let mut segments = vec![(T::default(), T::default()); n * c];
+    for_chunks_mut(&mut segments, c.max(1), |sample, sums| {
+        sums.iter_mut().enumerate().for_each(|(channel, sums)| *sums = f(sample * c + channel));
+    });
+    let over_samples = |part: fn(&(T, T)) -> T| {
+        let values: Vec<T> = segments.iter().map(part).collect();
+        let mut sums = vec![T::default(); c];
+        reduce::sum_columns(&values, [1, n, c], &mut sums);
+        sums
+    };
+    [over_samples(|s| s.0), over_samples(|s| s.1)]
+}
+
+/// `y = f(channel, x, y)` for every segment of every sample.
+fn each_segment<T: Real>(c: usize, l: usize, x: &[T], y: &mut [T], f: impl Fn(usize, &[T], &mut [T]) + Sync) {
+    for_chunks_mut(y, (c * l).max(1), |sample, y| {
+        for (channel, y) in y.chunks_mut(l.max(1)).enumerate() {
+            f(channel, &x[(sample * c + channel) * l..][..l], y);
+        }
+    });
+}
+
+impl BatchNorm {
+    fn forward<T: Real>(&self, x: &[Input], y: &mut [Output]) {
+        let [n, c, l] = x[0].shape()[..] else { unreachable!("three axes") };
+        let (weight, bias) = (x.get(1).map(|w| w.contiguous::<T>()), x.get(2).map(|b| b.contiguous::<T>()));
+        let x = x[0].contiguous::<T>();
+        let [y, mean, variance] = y else { unreachable!("three outputs") };
+        let (mean, variance) = (mean.slice::<T>(), variance.slice::<T>());
+        // The sums are of differences to each channel's first element, which is about as far from the mean as any.
+        let shift: Vec<T> = (0..c).map(|channel| x.get(channel * l).copied().unwrap_or_default()).collect();
+        let [sum, squares] = channel_sums(n, c, |at| {
+            let shift = shift[at % c];
+            let segment = &x[at * l..][..l];
+            two_sums(segment, segment, &|x, _| (x - shift, (x - shift) * (x - shift)))
+        });
+        let count = T::of((n * l) as f64);
+        let offset: Vec<T> = sum.iter().map(|&s| s / count).collect();
+        for i in 0..c {
+            mean[i] = shift[i] + offset[i];
+            variance[i] = (squares[i] / count - offset[i] * offset[i]).at_least(T::default());
+        }
+        let scale: Vec<T> = variance
+            .iter()
+            .enumerate()
+            .map(|(i, &v)| weight.as_ref().map_or(T::of(1.0), |w| w[i]) / (v + T::of(self.eps)).sqrt())
+            .collect();
+        each_segment(c, l, &x, y.slice::<T>(), |i, x, y| {
+            let (shift, offset, scale) = (shift[i], offset[i], scale[i]);
+            let bias = bias.as_ref().map_or(T::default(), |b| b[i]);
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y = ((x - shift) - offset) * scale + bias);
+        });
+    }
+}
+
+impl Op for BatchNorm {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_one_float_type(self, x)?;
+        let channels = x[0].with_shape(x[0].shape[1]);
+        Ok([x[0].clone(), channels.clone(), channels].into_iter().collect())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => self.forward::<T>(x, y));
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { inputs: !0, outputs: 0b110 }
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        let mut inputs = vec![g.input(0), g.of(0), g.output(1), g.output(2)];
+        inputs.extend((g.inputs() > 1).then(|| g.input(1)));
+        let outputs = apply_all(BatchNormGrad(*self), &inputs.iter().collect::<Vec<_>>());
+        outputs.unwrap_or_else(|e| e.raise()).into_iter().take(g.inputs()).map(Some).collect()
+    }
+
+    fn decompose(&self, x: &[Tensor]) -> Option<Vec<Tensor>> {
+        let c = x[0].shape()[1];
+        let centred = x[0].sub(x[0].mean_keepdim([0, 2]));
+        let variance = centred.mul(&centred).mean_keepdim([0, 2]);
+        let mut y = centred.mul(variance.add(self.eps).rsqrt());
+        if let Some(weight) = x.get(1) {
+            y = y.mul(weight.reshape([c, 1]));
+        }
+        if let Some(bias) = x.get(2) {
+            y = y.add(bias.reshape([c, 1]));
+        }
+        Some(vec![y])
+    }
+}
+
+/// `x, g, mean, variance (, weight) → ∂x [n, c, l], ∂weight [c], ∂bias [c]`
+///
+/// With x̂ the normalized channel of M elements: `∂x = weight/σ·(g − Σg/M − x̂·Σ(g·x̂)/M)`.
+#[derive(Debug)]
+struct BatchNormGrad(BatchNorm);
+
+impl BatchNormGrad {
+    fn run_in<T: Real>(&self, x: &[Input], y: &mut [Output]) {
+        let [n, c, l] = x[0].shape()[..] else { unreachable!("three axes") };
+        let weight = x.get(4).map(|w| w.contiguous::<T>());
+        let [input, g, mean, variance] = [0, 1, 2, 3].map(|i| x[i].contiguous::<T>());
+        let [dx, d_weight, d_bias] = y else { unreachable!("three outputs") };
+        let one = T::of(1.0);
+        let scale: Vec<T> = variance.iter().map(|&v| one / (v + T::of(self.0.eps)).sqrt()).collect();
+        let [sums, products] = channel_sums(n, c, |at| {
+            let (mean, scale) = (mean[at % c], scale[at % c]);
+            two_sums(&g[at * l..][..l], &input[at * l..][..l], &|g, x| (g, g * ((x - mean) * scale)))
+        });
+        let count = T::of((n * l) as f64);
+        for_chunks_mut(dx.slice::<T>(), (c * l).max(1), |sample, dx| {
+            for (i, dx) in dx.chunks_mut(l.max(1)).enumerate() {
+                let at = (sample * c + i) * l;
+                let factor = weight.as_ref().map_or(one, |w| w[i]) * scale[i];
+                let (shift, slope) = (sums[i] / count, products[i] / count);
+                let (mean, scale) = (mean[i], scale[i]);
+                dx.iter_mut().zip(&g[at..at + l]).zip(&input[at..at + l]).for_each(|((dx, &g), &x)| {
+                    *dx = factor * (g - shift - (x - mean) * scale * slope);
+                });
+            }
+        });
+        d_weight.slice::<T>().copy_from_slice(&products);
+        d_bias.slice::<T>().copy_from_slice(&sums);
+    }
+}
+
+impl Op for BatchNormGrad {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        let channels = x[0].with_shape(x[0].shape[1]);
+        Ok([x[0].clone(), channels.clone(), channels].into_iter().collect())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(reals x[0].dtype(), T => self.run_in::<T>(x, y));
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a gradient that is differentiated again comes from `decompose`")
+    }
+}
+
+/// `[batch, channels, …]` as three axes, and the checks that both modes share.
+fn checked(x: &Tensor, given: &[(&str, Option<&Tensor>)]) -> Result<[usize; 3]> {
+    let fail = |message: String| Err(Error::op("batch_norm", message));
+    let [n, c, ref rest @ ..] = x.shape()[..] else {
+        return fail(format!("needs an input [batch, channels, …], got shape {}", x.shape()));
+    };
+    for (name, t) in given {
+        if let Some(t) = t
+            && *t.shape() != [c]
+        {
+            return fail(format!("needs a {name} of shape [{c}], got {} (input {})", t.shape(), x.shape()));
+        }
+    }
+    Ok([n, c, rest.iter().product()])
+}
+
+#[fallible]
+impl Tensor {
+    /// For training: `[batch, channels, …]` with each channel brought to mean 0 and variance 1 over batch and
+    /// positions, then `·weight + bias`; and the batch's mean and unbiased variance, both `[channels]`.
+    ///
+    /// A layer blends the latter two into its running statistics as PyTorch does:
+    /// `running = (1 − momentum)·running + momentum·batch`, with momentum 0.1 by default.
+    pub fn batch_norm_train(
+        &self,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        eps: f64,
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        let [n, c, l] = checked(self, &[("weight", weight), ("bias", bias)])?;
+        if n * l == 1 {
+            let message = format!(
+                "needs more than one value per channel to train on, got input {}; use a larger batch, or eval mode",
+                self.shape()
+            );
+            return Err(Error::op("batch_norm", message));
+        }
+        let dtype = self.dtype();
+        let wide = |t: &Tensor| if t.dtype() == dtype { t.try_to_dtype(dtype.compute()) } else { Ok(t.clone()) };
+        let mut inputs = vec![wide(self)?.try_reshape([n, c, l])?];
+        match (weight, bias) {
+            (None, None) => {}
+            (Some(weight), None) => inputs.push(wide(weight)?),
+            (weight, Some(bias)) => {
+                let bias = wide(bias)?;
+                inputs.push(weight.map_or(Ok(bias.ones_like()), wide)?);
+                inputs.push(bias);
+            }
+        }
+        let outputs = apply_all(BatchNorm { eps }, &inputs.iter().collect::<Vec<_>>())?;
+        let [y, mean, variance] = &outputs[..] else { unreachable!("three outputs") };
+        let count = (n * l) as f64;
+        let unbiased = variance.detach().try_mul(count / (count - 1.0))?;
+        Ok((y.try_reshape(self.shape())?.try_to_dtype(dtype)?, mean.detach(), unbiased))
+    }
+
+    /// For evaluation: `(x − mean) / sqrt(variance + eps) · weight + bias` with the running statistics of each
+    /// channel of `[batch, channels, …]`.
+    pub fn batch_norm_eval(
+        &self,
+        mean: &Tensor,
+        variance: &Tensor,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        eps: f64,
+    ) -> Result<Tensor> {
+        let named = [("mean", Some(mean)), ("variance", Some(variance)), ("weight", weight), ("bias", bias)];
+        let [_, c, _] = checked(self, &named)?;
+        let dtype = self.dtype().compute();
+        let mut scale = variance.try_to_dtype(dtype)?.try_add(eps)?.try_rsqrt()?;
+        if let Some(weight) = weight {
+            scale = scale.try_mul(weight.try_to_dtype(dtype)?)?;
+        }
+        let mut offset = mean.try_to_dtype(dtype)?.try_mul(&scale)?.try_neg()?;
+        if let Some(bias) = bias {
+            offset = offset.try_add(bias.try_to_dtype(dtype)?)?;
+        }
+        let mut shape = vec![1; self.rank() - 1];
+        shape[0] = c;
+        let (scale, offset) = (scale.try_reshape(&shape[..])?, offset.try_reshape(&shape[..])?);
+        self.try_to_dtype(dtype)?.try_mul(scale)?.try_add(offset)?.try_to_dtype(self.dtype())
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("batch_norm", |a, x| {
+        let (eps, momentum) = (a.float("eps"), a.float("momentum"));
+        if a.torch().contains("None, None") {
+            return vec![x[0].batch_norm_train(x.get(1), x.get(2), eps).0];
+        }
+        let (running_mean, running_variance) = (&x[1], &x[2]);
+        if !a.flag("training") {
+            let y = x[0].batch_norm_eval(running_mean, running_variance, x.get(3), x.get(4), eps);
+            return vec![y, running_mean.clone(), running_variance.clone()];
+        }
+        let (y, mean, variance) = x[0].batch_norm_train(x.get(3), x.get(4), eps);
+        let blend = |running: &Tensor, batch: &Tensor| running.mul(1.0 - momentum).add(batch.mul(momentum));
+        vec![y, blend(running_mean, &mean), blend(running_variance, &variance)]
+    })
+}

@@ -1,0 +1,25 @@
+//! `adaptive_max_pool1d`: the maxima of sequences in given sizes.
+
+use super::pooling::adaptive_max_pool;
+use crate::ops::prelude::*;
+
+#[fallible]
+impl Tensor {
+    /// The maxima of `[batch, channels, length]` over windows that divide it into the given sizes (one for all
+    /// axes, or one per axis), as in PyTorch. Size 1 is the global maximum.
+    pub fn adaptive_max_pool1d(&self, sizes: impl Into<Shape>) -> Result<Tensor> {
+        Ok(adaptive_max_pool("adaptive_max_pool1d", 1, self, &sizes.into())?.0)
+    }
+
+    /// As [`Tensor::adaptive_max_pool1d`], and the flat place of each maximum in its plane, as `i64`.
+    pub fn adaptive_max_pool1d_with_indices(&self, sizes: impl Into<Shape>) -> Result<(Tensor, Tensor)> {
+        adaptive_max_pool("adaptive_max_pool1d", 1, self, &sizes.into())
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("adaptive_max_pool1d", |a, x| {
+        let (y, index) = x[0].adaptive_max_pool1d_with_indices(a.sizes("output_size"));
+        vec![y, index]
+    })
+}

@@ -37,15 +37,17 @@ ops! {
     /// Combining elements along axes.
     reduce: sum mean amax amin argmax argmin max min var std var_mean;
     /// Sums of products.
-    linear: matmul linear;
+    linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross;
     /// Convolutions and their adjoints.
     conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d;
     /// Joining neighbours.
     pool: pooling max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
         adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-        max_unpool;
+        max_unpool interpolate;
     /// Bringing numbers to one scale.
     norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm;
+    /// Factorizations and what follows from them.
+    linalg: solve inverse det slogdet svd eigh pinv lstsq matrix_norm matrix_power;
     /// How far predictions are from targets.
     loss: cross_entropy nll;
 }

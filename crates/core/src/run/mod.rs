@@ -4,6 +4,7 @@
 pub mod along;
 pub mod bounds;
 pub mod copy;
+pub mod dense;
 pub mod division;
 pub mod function;
 pub mod lanes;
@@ -11,6 +12,7 @@ pub mod map;
 pub mod matrix;
 pub mod real;
 pub mod reduce;
+pub mod resample;
 pub mod rows;
 pub mod rowwise;
 pub mod special;

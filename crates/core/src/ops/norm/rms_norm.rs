@@ -8,12 +8,7 @@ use crate::ops::prelude::*;
 impl Tensor {
     /// `x / sqrt(mean(x²) + eps) · weight` over the last axes, whose sizes are `normalized`. Without `eps`, the
     /// distance from 1 to the next number of the type.
-    pub fn rms_norm(
-        &self,
-        normalized: impl Into<Shape>,
-        weight: Option<&Tensor>,
-        eps: Option<f64>,
-    ) -> Result<Tensor> {
+    pub fn rms_norm(&self, normalized: impl Into<Shape>, weight: Option<&Tensor>, eps: Option<f64>) -> Result<Tensor> {
         let (rows, columns) = trailing("rms_norm", self.shape(), &normalized.into())?;
         let smallest = if self.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 };
         scale_to_unit("rms_norm", self, [rows, columns], weight, eps.unwrap_or(smallest))
@@ -21,7 +16,5 @@ impl Tensor {
 }
 
 pub(crate) fn cases() -> Cases {
-    Cases::new("rms_norm", |a, x| {
-        vec![x[0].rms_norm(a.sizes("normalized_shape"), x.get(1), a.float_opt("eps"))]
-    })
+    Cases::new("rms_norm", |a, x| vec![x[0].rms_norm(a.sizes("normalized_shape"), x.get(1), a.float_opt("eps"))])
 }

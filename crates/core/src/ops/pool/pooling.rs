@@ -434,9 +434,6 @@ mod tests {
             text(&[1, 1, 8, 8], &Pooling::new(2).padding(2)),
             "max_pool2d needs padding of at most half a window (1), got 2"
         );
-        assert_eq!(
-            text(&[1, 1, 8, 8], &Pooling::new(2).stride(0)),
-            "max_pool2d needs a stride of at least 1, got [0]"
-        );
+        assert_eq!(text(&[1, 1, 8, 8], &Pooling::new(2).stride(0)), "max_pool2d needs a stride of at least 1, got [0]");
     }
 }

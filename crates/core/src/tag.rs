@@ -45,7 +45,10 @@ impl Tag {
             Some(name) if !name.is_empty() => scope::within(name, forward),
             _ => forward(),
         };
-        let mut output = output.unwrap_or_else(|error| error.raise());
+        let mut output = match output {
+            Ok(output) => output,
+            Err(error) => error.raise(),
+        };
         let hooks: Vec<_> = self.lock().iter().map(|(_, hook)| hook.clone()).collect();
         for hook in hooks {
             if let Some(replacement) = hook(self, input, &output) {

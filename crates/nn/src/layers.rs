@@ -4,28 +4,49 @@
 //! values (`Relu`) or made by `new`, and read like a sentence: `Linear::new(784, 128).without_bias()`.
 
 mod activations;
+mod adaptive_pool;
+mod avg_pool;
+mod batch_norm;
 mod conv;
 mod conv_transpose;
 mod dropout;
 mod embedding;
 mod flatten;
+mod group_norm;
 mod identity;
+mod instance_norm;
+mod layer_norm;
 mod lazy;
 mod linear;
+mod max_pool;
 mod padding;
 mod prelu;
 #[cfg(test)]
 mod recorded;
+mod rms_norm;
 mod separable_conv;
+mod squeeze_excitation;
 
 pub use activations::*;
+pub use adaptive_pool::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool, AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d, AdaptiveMaxPool3d, GlobalAvgPool, GlobalMaxPool,
+};
+pub use avg_pool::{AvgPool, AvgPool1d, AvgPool2d, AvgPool3d};
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
 pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use dropout::{AlphaDropout, Dropout, SpatialDropout, StochasticDepth};
 pub use embedding::Embedding;
 pub use flatten::Flatten;
+pub use group_norm::GroupNorm;
 pub use identity::Identity;
+pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
+pub use max_pool::{MaxPool, MaxPool1d, MaxPool2d, MaxPool3d};
 pub use padding::Pad;
 pub use prelu::PRelu;
+pub use rms_norm::RmsNorm;
 pub use separable_conv::SeparableConv2d;
+pub use squeeze_excitation::SqueezeExcitation;

@@ -47,7 +47,7 @@ impl GaussianNll {
     pub fn forward(&self, output: &Tensor, target: &Tensor, variance: &Tensor) -> Result<Tensor> {
         same_shape("gaussian_nll", output, target)?;
         // The bound changes the value, not the gradient, so that a collapsed variance can recover.
-        let raised = variance.detach().try_clamp_min(self.eps)?.try_sub(&variance.detach())?;
+        let raised = variance.detach().try_clamp_min(self.eps)?.try_sub(variance.detach())?;
         let variance = variance.try_add(raised)?;
         let losses = variance.try_log()?.try_add(output.try_sub(target)?.try_square()?.try_div(&variance)?)?;
         let losses = losses.try_mul(0.5)?;

@@ -83,3 +83,17 @@ impl Rule for Lion {
         dispatch!(reals gradient.dtype(), T => self.run::<T>(slot, gradient));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::trajectory::{betas_or, compare};
+
+    #[test]
+    fn follows_the_paper() {
+        compare("Lion", 1e-12, |a| {
+            let (first, second) = betas_or(a, (0.9, 0.99));
+            Lion::new(a.float_or("lr", 1e-4)).betas(first, second).weight_decay(a.float_or("weight_decay", 0.0))
+        });
+    }
+}

@@ -64,7 +64,9 @@ impl Optimizer {
                 let message = format!("got parameter `{}` twice; give each to one group", param.name());
                 Error::op(rule.name(), message).raise();
             }
-            rule.accepts(&param).unwrap_or_else(|error| error.raise());
+            if let Err(error) = rule.accepts(&param) {
+                error.raise();
+            }
             slots.push(Slot::new(&rule, param));
         }
         self.groups.push(Group { base_lr: rule.lr(), rule: Box::new(rule), slots });
@@ -161,5 +163,97 @@ impl Module for Optimizer {
             }
             visitor.leave();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::trajectory::{Problem, follow};
+    use crate::optim::{AdamW, Sgd};
+    use crate::schedules::StepLr;
+    use hadal_core::testing::Fixture;
+
+    #[test]
+    fn groups_follow_rules_of_their_own() {
+        follow(
+            "groups",
+            1e-12,
+            |_, _, params| {
+                let (fc1, fc2): (Vec<_>, Vec<_>) = params.into_iter().partition(|p| p.name().starts_with("fc1"));
+                AdamW::new(0.01).weight_decay(0.1).optimize(fc1).group(AdamW::new(0.05).weight_decay(0.0), fc2)
+            },
+            |_, loss| loss.backward(),
+        );
+    }
+
+    #[test]
+    fn a_missing_gradient_is_named_and_nothing_moves() {
+        let problem = Problem::new(&Fixture::read("optim/SGD"));
+        let unused = Param::new(Tensor::from([1.0f64]));
+        unused.set_name("head.bias");
+        let params = || problem.parameters().into_iter().chain([unused.clone()]);
+        let gradients = problem.loss().backward();
+        let before = problem.params["fc1.weight"].get().to_bytes();
+        let error = Sgd::new(0.1).optimize(params()).step(&gradients).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "gradient of parameter `head.bias`: the loss does not depend on it; use it in the forward pass, \
+             freeze it (param.freeze()), or leave it out of the optimizer"
+        );
+        assert_eq!(problem.params["fc1.weight"].get().to_bytes(), before);
+        Sgd::new(0.1).optimize(params()).allow_unused().step(&gradients).unwrap();
+        assert_ne!(problem.params["fc1.weight"].get().to_bytes(), before);
+    }
+
+    #[test]
+    fn frozen_parameters_stay() {
+        let problem = Problem::new(&Fixture::read("optim/SGD"));
+        let mut optimizer = Sgd::new(0.1).momentum(0.9).optimize(problem.parameters());
+        problem.params["fc1.weight"].freeze();
+        let before = problem.params["fc1.weight"].get().to_bytes();
+        optimizer.step(&problem.loss().backward()).unwrap();
+        assert_eq!(problem.params["fc1.weight"].get().to_bytes(), before);
+        problem.params["fc1.weight"].unfreeze();
+        optimizer.step(&problem.loss().backward()).unwrap();
+        assert_ne!(problem.params["fc1.weight"].get().to_bytes(), before);
+    }
+
+    #[test]
+    fn a_schedule_scales_every_group() {
+        let param = || Param::new(Tensor::from([1.0f32]));
+        let mut optimizer = Sgd::new(0.1).optimize([param()]).group(Sgd::new(0.01), [param()]);
+        optimizer.follow(&StepLr::new(5), 7);
+        let rates: Vec<f64> = optimizer.groups().iter().map(|group| group.rule().lr()).collect();
+        assert_eq!(rates, [0.1 * 0.1, 0.01 * 0.1]);
+        optimizer.follow(&StepLr::new(5), 0);
+        assert_eq!(optimizer.lr(), 0.1);
+    }
+
+    #[test]
+    #[should_panic(expected = "Sgd got parameter `fc1.weight` twice; give each to one group")]
+    fn a_parameter_belongs_to_one_group() {
+        let problem = Problem::new(&Fixture::read("optim/SGD"));
+        let _ = Sgd::new(0.1).optimize(problem.parameters()).group(Sgd::new(0.2), problem.parameters());
+    }
+
+    #[test]
+    #[should_panic(expected = "Adam needs a finite first beta that is in 0.0..1.0, got 1.0")]
+    fn settings_are_checked() {
+        let _ = crate::optim::Adam::new(1e-3).betas(1.0, 0.999);
+    }
+
+    /// The moments of a parameter that a lazy layer fills later are made when its size is known.
+    #[test]
+    fn lazy_layers_may_be_optimized_before_their_first_input() {
+        use crate::Layer;
+        use crate::layers::Linear;
+        use hadal_core::ModuleExt;
+        let layer = Linear::lazy(2);
+        let mut optimizer = AdamW::new(0.1).optimize(layer.parameters());
+        let y = layer.forward(&Tensor::ones([3, 4]));
+        let before = layer.weight.get().to_bytes();
+        optimizer.step(&y.sum(..).backward()).unwrap();
+        assert_ne!(layer.weight.get().to_bytes(), before);
     }
 }

@@ -1,8 +1,8 @@
 //! `Rule`: one update formula and its settings; `Slot`: what it keeps beside one parameter.
 
 use super::Optimizer;
+use super::pass::pass;
 use hadal_core::{Element, Error, Param, Result, Shape, Tensor};
-use hadal_kernels::threads;
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -92,45 +92,14 @@ impl Slot {
     ///
     /// `N` is the number of moments that have the parameter's shape, which come first in [`Rule::moments`], plus one.
     pub fn each<T: Real, const N: usize>(&self, gradient: &Tensor, f: impl Fn(T, [&mut T; N]) + Sync) {
-        let copy;
-        let gradient = match gradient.as_slice::<T>() {
-            Some(slice) => slice,
-            None => {
-                copy = gradient.to_vec::<T>();
-                &copy
+        let moment = |i: usize| self.moments.get(i).map(|(_, moment)| moment);
+        let places = std::array::from_fn(|i| match i.checked_sub(1) {
+            None => &self.param,
+            Some(i) => {
+                moment(i).unwrap_or_else(|| panic!("the rule has {} moments, not {i} or more", self.moments.len()))
             }
-        };
-        let places: Vec<&Param> =
-            std::iter::once(&self.param).chain(self.moments.iter().map(|(_, m)| m)).take(N).collect();
-        open::<T>(&places, Vec::with_capacity(N), |slices| {
-            let slices: [&mut [T]; N] = slices.try_into().unwrap_or_else(|_| panic!("the rule has {N} - 1 moments"));
-            threads::for_chunks_of_all(slices, CHUNK, |range, mut parts| {
-                let gradient = &gradient[range];
-                // Slices of one known length let the compiler drop the bounds checks.
-                let n = gradient.len();
-                for part in &mut parts {
-                    *part = &mut std::mem::take(part)[..n];
-                }
-                for (i, &g) in gradient.iter().enumerate() {
-                    f(g, parts.each_mut().map(|part| &mut part[i]));
-                }
-            });
         });
-    }
-}
-
-/// Elements that one task updates.
-const CHUNK: usize = 16 * 1024;
-
-/// Calls `f` with the elements of all places, each opened for writing.
-fn open<T: Element>(places: &[&Param], opened: Vec<&mut [T]>, f: impl FnOnce(Vec<&mut [T]>)) {
-    match places {
-        [] => f(opened),
-        [first, rest @ ..] => first.update(|slice| {
-            let mut opened: Vec<&mut [T]> = opened;
-            opened.push(slice);
-            open(rest, opened, f);
-        }),
+        pass(gradient, places, f);
     }
 }
 
@@ -151,7 +120,7 @@ pub trait Real:
 
     /// The larger; a NaN on either side is the result.
     fn larger(self, other: Self) -> Self {
-        if self > other || self != self { self } else { other }
+        if other > self || other.partial_cmp(&other).is_none() { other } else { self }
     }
 
     /// −1, 0 or 1.

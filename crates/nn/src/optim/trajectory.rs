@@ -31,26 +31,25 @@ impl Problem {
     }
 
     fn linear(&self, name: &str, x: &Tensor) -> Tensor {
-        let (weight, bias) = (&self.params[&format!("{name}.weight")], &self.params[&format!("{name}.bias")]);
-        let (rows, columns) = (x.size(0), x.size(1));
-        (x.reshape([rows, 1, columns]) * weight.get()).sum(-1) + bias.get()
+        let param = |key: &str| self.params[&format!("{name}.{key}")].get();
+        x.linear(&param("weight"), Some(&param("bias")))
     }
 
     /// The mean squared error of `fc2(tanh(fc1(x)))`.
     pub fn loss(&self) -> Tensor {
-        let twice = (self.linear("fc1", &self.x) * 2.0).exp();
-        let hidden = (&twice - 1.0) / (&twice + 1.0);
-        let error = self.linear("fc2", &hidden) - &self.y;
-        (&error * &error).sum(..) / self.y.elements()
+        let hidden = self.linear("fc1", &self.x).tanh();
+        (self.linear("fc2", &hidden) - &self.y).square().mean(..)
     }
 }
 
 /// Adam's betas in a case, (0.9, 0.999) if not given.
 pub fn betas(attributes: &Attributes) -> (f64, f64) {
-    match attributes.get("betas") {
-        Some(betas) => (betas[0].as_f64().unwrap(), betas[1].as_f64().unwrap()),
-        None => (0.9, 0.999),
-    }
+    betas_or(attributes, (0.9, 0.999))
+}
+
+/// The betas in a case, or a default.
+pub fn betas_or(attributes: &Attributes, default: (f64, f64)) -> (f64, f64) {
+    attributes.get("betas").map_or(default, |betas| (betas[0].as_f64().unwrap(), betas[1].as_f64().unwrap()))
 }
 
 /// Follows every case of `fixtures/optim/{name}` with the rule that `rule` makes of its arguments.

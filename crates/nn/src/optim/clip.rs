@@ -1,0 +1,82 @@
+//! Clipping of gradients before a step (Pascanu, Mikolov and Bengio, ICML 2013).
+
+use super::Norm;
+use hadal_core::{Gradients, no_grad};
+
+/// Keeps every element between `−limit` and `limit`.
+pub fn clip_by_value(gradients: &mut Gradients, limit: f64) {
+    gradients.map(|g| g.clamp(-limit, limit));
+}
+
+/// Shortens each gradient whose own 2-norm is above `limit`.
+pub fn clip_by_norm(gradients: &mut Gradients, limit: f64) {
+    gradients.map(|g| g.mul(shortening(Norm::L2.of(g), limit)));
+}
+
+/// Shortens all gradients together if their 2-norm, as one vector, is above `limit`; returns the norm before.
+pub fn clip_by_global_norm(gradients: &mut Gradients, limit: f64) -> f64 {
+    clip_by_global_norm_of(gradients, limit, Norm::L2)
+}
+
+/// As [`clip_by_global_norm`] with another norm.
+pub fn clip_by_global_norm_of(gradients: &mut Gradients, limit: f64, norm: Norm) -> f64 {
+    let found = norm.of_all(gradients);
+    let factor = shortening(found, limit);
+    // (A NaN is not equal to 1 either: it spreads, and is not hidden.)
+    if factor != 1.0 {
+        no_grad(|| gradients.scale(factor));
+    }
+    found
+}
+
+/// PyTorch's factor: `limit / (norm + 1e-6)`, at most 1.
+fn shortening(norm: f64, limit: f64) -> f64 {
+    let factor = limit / (norm + 1e-6);
+    if factor > 1.0 { 1.0 } else { factor }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optim::trajectory::follow;
+    use crate::optim::{Rule, Sgd};
+    use hadal_core::{Param, Tensor};
+
+    #[test]
+    fn follows_pytorch() {
+        follow(
+            "clipping",
+            1e-12,
+            |_, a, params| Sgd::new(a.float("lr")).optimize(params),
+            |case, loss| {
+                let (a, mut gradients) = (&case.attributes, loss.backward());
+                match (a.float_opt("clip_value"), a.float_or("norm_type", 2.0)) {
+                    (Some(limit), _) => clip_by_value(&mut gradients, limit),
+                    (None, kind) => {
+                        let norm = if kind == 1.0 {
+                            Norm::L1
+                        } else if kind == 2.0 {
+                            Norm::L2
+                        } else {
+                            Norm::Max
+                        };
+                        clip_by_global_norm_of(&mut gradients, a.float("max_norm"), norm);
+                    }
+                }
+                gradients
+            },
+        );
+    }
+
+    #[test]
+    fn each_gradient_may_have_a_limit_of_its_own() {
+        let (long, short) = (Param::new(Tensor::zeros([2])), Param::new(Tensor::zeros([2])));
+        let mut gradients = Gradients::default();
+        gradients.set(&long, Tensor::from([3.0f64, 4.0]));
+        gradients.set(&short, Tensor::from([0.3f64, 0.4]));
+        clip_by_norm(&mut gradients, 1.0);
+        let factor = 1.0 / (5.0 + 1e-6);
+        assert_eq!(gradients.get(&long).unwrap().to_vec::<f64>(), [3.0 * factor, 4.0 * factor]);
+        assert_eq!(gradients.get(&short).unwrap().to_vec::<f64>(), [0.3, 0.4]);
+    }
+}

@@ -37,6 +37,7 @@ pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use ops::conv::convolution::{Convolution, Padding};
 pub use ops::linalg::matrix_norm::MatrixNorm;
 pub use ops::loss::cross_entropy::{CrossEntropyOptions, Reduction};
+pub use ops::loss::ctc::CtcOptions;
 pub use ops::pool::interpolate::{Interpolation, Resize};
 pub use ops::pool::pooling::Pooling;
 pub use param::{Param, Role};

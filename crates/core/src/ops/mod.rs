@@ -43,13 +43,14 @@ ops! {
     /// Joining neighbours.
     pool: pooling max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
         adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-        max_unpool interpolate;
+        lp_pool1d lp_pool2d max_unpool interpolate;
     /// Bringing numbers to one scale.
-    norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm;
+    norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm
+        local_response_norm;
     /// Factorizations and what follows from them.
     linalg: solve inverse det slogdet svd eigh pinv lstsq matrix_norm matrix_power;
     /// How far predictions are from targets.
-    loss: cross_entropy nll;
+    loss: cross_entropy nll ctc;
 }
 
 /// What an op's file needs.

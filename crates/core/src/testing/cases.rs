@@ -23,6 +23,11 @@ impl Cases {
         Cases { op, call, added: Vec::new(), differentiable_twice: true }
     }
 
+    /// Says that the op refuses to be differentiated twice.
+    pub fn differentiable_once(self) -> Cases {
+        Cases { differentiable_twice: false, ..self }
+    }
+
     /// Adds a case with expected results from a source named in a comment beside it.
     pub fn with(mut self, name: &str, attributes: &str, inputs: &[Tensor], outputs: &[Tensor]) -> Cases {
         let mut case = FixtureCase { attributes: Attributes::parse(attributes), ..FixtureCase::default() };

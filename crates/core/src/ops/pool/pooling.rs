@@ -383,6 +383,11 @@ pub(crate) fn adaptive_avg_pool(op: &'static str, rank: usize, x: &Tensor, sizes
     apply(WindowMeans(geometry, Divisor::Inside), &[&wide(x)?])?.try_to_dtype(x.dtype())
 }
 
+/// The elements of a window over `rank` axes.
+pub(crate) fn window_size(op: &'static str, rank: usize, pooling: &Pooling) -> Result<usize> {
+    Ok(per_axis(op, "kernel size", &pooling.kernel, rank)?.iter().product())
+}
+
 /// Elements of `y` put at the places `index` of planes of zeros of the given sizes.
 pub(crate) fn max_unpool(y: &Tensor, index: &Tensor, sizes: &Shape) -> Result<Tensor> {
     let fail = |message: String| Err(Error::op("max_unpool", message));

@@ -87,6 +87,17 @@ pub fn load(name: Name, split: Split, data: Option<&Path>, progress: &mut dyn Fn
     read(name, split, &folder)
 }
 
+/// The folder that holds both splits of a data set, searched as [`load`] searches; `None` when a file is missing.
+///
+/// # Errors
+/// When there is neither `data` nor a cache folder.
+pub fn find(name: Name, data: Option<&Path>) -> Result<Option<PathBuf>> {
+    let root = data.map_or_else(cache::folder, |folder| Ok(folder.to_path_buf()))?;
+    let mut places = published::folders(name).iter().map(|folder| root.join(folder));
+    let whole = |folder: &PathBuf| [Split::Train, Split::Test].iter().all(|&s| published::is_here(name, s, folder));
+    Ok(places.find(whole))
+}
+
 fn read(name: Name, split: Split, folder: &Path) -> Result<ImageSet> {
     match name {
         Name::Cifar10 | Name::Cifar100 => read_cifar(name, split, folder),

@@ -12,7 +12,9 @@ mod power;
 pub mod schedules;
 mod sequential;
 mod state;
+mod summary;
 
 pub use layer::{Layer, evaluating};
 pub use sequential::Sequential;
 pub use state::{Loaded, StateDict, Strictness, load_state_dict, state_dict};
+pub use summary::{Row, Summary, summary};

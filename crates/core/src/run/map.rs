@@ -127,11 +127,10 @@ pub fn binary<A: Element, B: Element, Y: Element>(
     binary_tiles(x, y, &f);
 }
 
-fn binary_tiles<A: Element, B: Element, Y: Element>(
-    x: &[Input],
-    y: &mut Output,
-    f: &(dyn Fn(&[A], &[B], &mut [Y]) + Sync),
-) {
+/// A kernel of two inputs.
+type Binary<'a, A, B, Y> = &'a (dyn Fn(&[A], &[B], &mut [Y]) + Sync);
+
+fn binary_tiles<A: Element, B: Element, Y: Element>(x: &[Input], y: &mut Output, f: Binary<A, B, Y>) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
         let (mut scratch_a, mut scratch_b) = ([A::default(); TILE], [B::default(); TILE]);

@@ -1,0 +1,116 @@
+//! What can be typed after `hadal`.
+
+use clap::{Args as Arguments, Parser, Subcommand};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Train, evaluate and use neural networks.
+#[derive(Parser, Debug)]
+#[command(name = "hadal", version, about)]
+pub struct Args {
+    /// Number of threads; results do not depend on it.
+    #[arg(long, global = true, env = "HADAL_THREADS", value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Train a model by a recipe: digits, mnist, fashion-mnist, cifar10, image-folder, csv, or a TOML file.
+    Train(Train),
+    /// Measure a trained model on test data.
+    Evaluate(Evaluate),
+    /// Classify files (PNG, JPEG, npy) with a trained model.
+    Predict(Predict),
+    /// Show a model's layers, shapes, parameters and FLOPs.
+    Summary(Summary),
+    /// List the data sets that have a name, and whether they are here.
+    Datasets,
+    /// List the models that have a name.
+    Models,
+    /// Show what Hadal finds on this machine.
+    Doctor,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Train {
+    /// A built-in recipe, or the path of a TOML file.
+    pub recipe: String,
+    /// Model, by a name from `hadal models`.
+    #[arg(long, value_name = "M")]
+    pub model: Option<String>,
+    /// Passes over the training data.
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<usize>,
+    /// Samples per step.
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Learning rate.
+    #[arg(long, value_name = "X")]
+    pub lr: Option<f64>,
+    /// Optimizer: sgd, adam, adamw, rmsprop, …
+    #[arg(long, value_name = "O")]
+    pub optimizer: Option<String>,
+    /// Seed of initial weights, order, augmentation and dropout.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Folder (or CSV file) of the data.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Folder that receives model.safetensors, metrics.csv and run.json.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Continue from the checkpoint in --out, if there is one.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Train on the first N samples only.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Print the recipe with all flags applied, and stop.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Evaluate {
+    /// A model file written by `hadal train`.
+    pub model: PathBuf,
+    /// Folder (or CSV file) of the data; by default the data the model was trained with.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Predict {
+    /// A model file written by `hadal train`.
+    pub model: PathBuf,
+    /// PNG, JPEG or npy files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Number of labels to show for each file.
+    #[arg(long, value_name = "K", default_value_t = 3)]
+    pub top: usize,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Summary {
+    /// A name from `hadal models`, or a model file.
+    pub model: String,
+    /// Input shape of one sample, for a model given by name.
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', default_value = "1,28,28")]
+    pub input: Vec<usize>,
+    /// Number of outputs, for a model given by name.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub classes: usize,
+}

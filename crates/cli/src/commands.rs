@@ -1,0 +1,8 @@
+//! One file per command.
+
+pub mod doctor;
+pub mod evaluate;
+pub mod list;
+pub mod predict;
+pub mod summary;
+pub mod train;

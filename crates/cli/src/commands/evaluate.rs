@@ -1,0 +1,57 @@
+//! `hadal evaluate`: a trained model on test data.
+
+use crate::args::Evaluate as Options;
+use crate::source::{self, Task};
+use crate::trained::Trained;
+use hadal::no_grad;
+use hadal::prelude::*;
+use serde_json::json;
+
+/// Prints loss and metrics, and for up to twenty classes the confusion matrix.
+pub fn run(options: Options) -> Result<()> {
+    let mut trained = Trained::read(&options.model)?;
+    if let Some(path) = options.data {
+        trained.recipe.data.path = Some(path);
+    }
+    let (test, task) = source::open_test(&trained.recipe, &trained.preprocessing)?;
+    let mut loss = Mean::default();
+    let mut metrics: Vec<Box<dyn Metric>> = match task {
+        Task::Classify => vec![Box::new(Accuracy::new())],
+        Task::Regress => vec![Box::new(RootMeanSquaredError::default()), Box::new(R2::default())],
+    };
+    let mut confusion = ConfusionMatrix::new(trained.labels.len().max(2));
+    no_grad(|| {
+        for batch in test.epoch(0) {
+            let Batch { input, target, .. } = batch?;
+            let prediction = trained.model.forward(&input);
+            let value = match task {
+                Task::Classify => cross_entropy(&prediction, &target),
+                Task::Regress => mse_loss(&prediction, &target, Reduction::Mean),
+            };
+            loss.update(value.item(), input.shape()[0]);
+            metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &target))?;
+            if task == Task::Classify {
+                confusion.update(&prediction, &target)?;
+            }
+        }
+        Ok::<(), Error>(())
+    })?;
+    let mut report = json!({ "model": trained.name, "samples": test.samples(), "test_loss": loss.value() });
+    print!("{} on {} samples: test loss {:.4}", trained.name, test.samples(), loss.value());
+    for metric in &metrics {
+        print!(" - test {} {:.4}", metric.name(), metric.value());
+        report[format!("test_{}", metric.name())] = json!(metric.value());
+    }
+    println!();
+    if task == Task::Classify {
+        report["test_recall_macro"] = json!(confusion.recall(Averaging::Macro));
+        report["test_precision_macro"] = json!(confusion.precision(Averaging::Macro));
+        if confusion.classes() <= 20 {
+            println!("{confusion}");
+        }
+    }
+    if options.json {
+        println!("{report}");
+    }
+    Ok(())
+}

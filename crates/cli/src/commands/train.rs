@@ -1,0 +1,189 @@
+//! `hadal train`: from a recipe to a model file.
+
+use crate::args::Train as Options;
+use crate::recipe::{self, Recipe};
+use crate::source::{self, Source, Task};
+use hadal::format::model_file::{ModelFile, weights_sha256};
+use hadal::models::{self, Spec};
+use hadal::nn::Layer;
+use hadal::prelude::*;
+use hadal::train::{Ending, Logs, checkpoint, interrupt};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// Trains, measures on the test data, and writes `model.safetensors`, `metrics.csv` and `run.json` into `--out`.
+pub fn run(options: Options) -> Result<()> {
+    let recipe = with_flags(&options)?;
+    if options.print_config {
+        print!("{}", toml::to_string(&recipe).map_err(|e| Error::invalid(e.to_string()))?);
+        return Ok(());
+    }
+    let source = source::open(&recipe, options.limit)?;
+    manual_seed(recipe.train.seed);
+    let spec = Spec { input: source.preprocessing.shape(), outputs: source.outputs() };
+    let model = models::build(&recipe.model.name, &spec)?;
+    let optimizer = recipe::optimizer(&recipe.optimizer, model.parameters())?;
+    let out = options.out.as_deref();
+    if let Some(folder) = out {
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+    }
+    announce(&recipe, &source, &*model);
+    interrupt::install()?;
+
+    let task = source.task;
+    let smoothing = recipe.train.label_smoothing;
+    let loss = move |prediction: &Tensor, target: &Tensor| match task {
+        Task::Classify => CrossEntropy::new().label_smoothing(smoothing).forward(prediction, target),
+        Task::Regress => mse_loss(prediction, target, Reduction::Mean),
+    };
+    let mut trainer = model.compile(optimizer, loss).accumulate(recipe.train.accumulate);
+    trainer = match task {
+        Task::Classify => trainer.metric(Accuracy::new()),
+        Task::Regress => trainer.metric(RootMeanSquaredError::default()).metric(R2::default()),
+    };
+    if let Some(norm) = recipe.train.clip_norm {
+        trainer = trainer.clip(Clip::GlobalNorm(norm));
+    }
+
+    let begun = Instant::now();
+    let history = fit(&mut trainer, &recipe, &source, &options)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let scores = trainer.evaluate(&source.test)?;
+    let metric = if task == Task::Classify { "accuracy" } else { "rmse" };
+    println!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics));
+
+    let tensors: BTreeMap<String, Tensor> =
+        trainer.model().named_state().into_iter().map(|(name, param)| (name, param.get().detach())).collect();
+    let report = json!({
+        "recipe": recipe.data.set,
+        "model": recipe.model.name,
+        "parameters": trainer.model().parameter_count(),
+        "epochs": history.epochs.len(),
+        format!("test_{metric}"): scores.metrics.get(metric),
+        "test_loss": scores.loss,
+        "seconds": seconds,
+        "samples_per_second": history.samples_per_second(),
+        "threads": hadal::threads(),
+        "interrupted": history.ending == Ending::Interrupted,
+        "weights_sha256": weights_sha256(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))),
+    });
+    if let Some(folder) = out {
+        save(folder, tensors, &recipe, &source, &report)?;
+        println!("saved {}", folder.join("model.safetensors").display());
+    }
+    if options.json {
+        println!("{report}");
+    }
+    Ok(())
+}
+
+/// The recipe with what the command line says instead.
+fn with_flags(options: &Options) -> Result<Recipe> {
+    let mut recipe = Recipe::load(&options.recipe)?;
+    let set = |place: &mut usize, flag: Option<usize>| *place = flag.unwrap_or(*place);
+    set(&mut recipe.train.epochs, options.epochs);
+    set(&mut recipe.train.batch_size, options.batch_size);
+    recipe.train.seed = options.seed.unwrap_or(recipe.train.seed);
+    recipe.optimizer.lr = options.lr.or(recipe.optimizer.lr);
+    if let Some(name) = &options.optimizer {
+        if *name != recipe.optimizer.name && options.lr.is_none() {
+            // A learning rate that suits one optimizer misleads another: take the new one's default.
+            recipe.optimizer.lr = None;
+        }
+        recipe.optimizer.name = name.clone();
+    }
+    if let Some(name) = &options.model {
+        recipe.model.name = name.clone();
+    }
+    if let Some(path) = &options.data {
+        recipe.data.path = Some(path.clone());
+    }
+    recipe.check().map_err(Error::invalid)?;
+    Ok(recipe)
+}
+
+fn announce(recipe: &Recipe, source: &Source, model: &dyn Layer) {
+    let counts = [Some(&source.train), source.validation.as_ref(), Some(&source.test)];
+    let [train, validation, test] = counts.map(|loader| loader.map_or(0, |l| l.samples()));
+    let validation = if validation > 0 { format!(", {validation} for validation") } else { String::new() };
+    println!(
+        "{} on {}: {} parameters, {train} samples{validation}, {test} for testing",
+        recipe.model.name,
+        recipe.data.set,
+        model.parameter_count()
+    );
+}
+
+fn fit(trainer: &mut Trainer<Box<dyn Layer>>, recipe: &Recipe, source: &Source, options: &Options) -> Result<History> {
+    let steps = source.train.len().div_ceil(recipe.train.accumulate) * recipe.train.epochs;
+    let mut bar = ProgressBar::new();
+    let mut nan = TerminateOnNan;
+    let mut schedule = recipe::schedule(&recipe.optimizer, steps, recipe.train.accumulate)?;
+    let monitor = if source.validation.is_some() { "val_loss" } else { "loss" };
+    let mut stopping = recipe.train.patience.map(|p| EarlyStopping::new(monitor).patience(p).restore_best_weights());
+    let folder = options.out.as_deref();
+    let resuming = folder.map(|f| f.join(CHECKPOINT)).filter(|path| options.resume && path.exists());
+    let mut log = folder.map(|f| {
+        let log = CsvLogger::new(f.join("metrics.csv"));
+        if resuming.is_some() { log.append() } else { log }
+    });
+    let mut saving = folder.map(|f| checkpoint::Checkpoint::new(f.join(CHECKPOINT)));
+    let mut plan = Fit::epochs(recipe.train.epochs);
+    if let Some(path) = &resuming {
+        let position = checkpoint::restore(path, trainer.model(), trainer.optimizer())?;
+        println!("resuming after {} epochs and {} batches", position.epoch, position.batch);
+        plan = plan.start_at(position);
+    }
+    if let Some(validation) = &source.validation {
+        plan = plan.validation(validation);
+    }
+    if let Some(schedule) = &mut schedule {
+        plan = plan.callback(schedule);
+    }
+    plan = plan.callback(&mut nan);
+    if let Some(stopping) = &mut stopping {
+        plan = plan.callback(stopping);
+    }
+    if let Some(log) = &mut log {
+        plan = plan.callback(log);
+    }
+    if let Some(saving) = &mut saving {
+        plan = plan.callback(saving);
+    }
+    trainer.fit(&source.train, plan.callback(&mut bar))
+}
+
+/// The checkpoint's name in the `--out` folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+fn test_line(metrics: &Logs) -> String {
+    metrics.iter().map(|(name, value)| format!("test {name} {value:.4}")).collect::<Vec<_>>().join(" - ")
+}
+
+/// `model.safetensors` with all that `hadal predict` needs, and `run.json`.
+fn save(
+    folder: &Path,
+    tensors: BTreeMap<String, Tensor>,
+    recipe: &Recipe,
+    source: &Source,
+    report: &Value,
+) -> Result<()> {
+    let value = |what: serde_json::Result<Value>| what.map_err(|e| Error::invalid(e.to_string()));
+    let architecture = json!({
+        "name": recipe.model.name,
+        "input": source.preprocessing.shape(),
+        "outputs": source.outputs(),
+    });
+    let manifest = json!({
+        "hadal": env!("CARGO_PKG_VERSION"),
+        "recipe": value(serde_json::to_value(recipe))?,
+        "result": report,
+    });
+    let preprocessing = value(serde_json::to_value(&source.preprocessing))?;
+    let run = serde_json::to_string_pretty(&manifest).map_err(|e| Error::invalid(e.to_string()))?;
+    let file = ModelFile { architecture, labels: source.labels.clone(), preprocessing, manifest, tensors };
+    file.write(folder.join("model.safetensors"))?;
+    hadal::format::atomic::write(folder.join("run.json"), |f| writeln!(f, "{run}"))
+}

@@ -1,0 +1,296 @@
+//! `compile`, `fit`, `evaluate`, `predict`.
+
+use crate::callback::{Callback, State};
+use crate::history::{Ending, History, Logs};
+use crate::interrupt;
+use crate::metrics::{Mean, Metric};
+use hadal_core::{Error, Gradients, ModuleExt, Result, Tensor, no_grad};
+use hadal_data::{Batch, Loader};
+use hadal_nn::Layer;
+use hadal_nn::optim::{Optimizer, clip_by_global_norm, clip_by_norm, clip_by_value};
+use std::time::{Duration, Instant};
+
+type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Tensor>;
+
+/// How gradients are limited before a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Clip {
+    /// Each element to ±limit.
+    Value(f64),
+    /// Each parameter's gradient to this norm.
+    Norm(f64),
+    /// All gradients together to this norm.
+    GlobalNorm(f64),
+}
+
+/// A model with everything that training needs.
+pub struct Trainer<M> {
+    model: M,
+    optimizer: Optimizer,
+    loss: Loss,
+    metrics: Vec<Box<dyn Metric>>,
+    clip: Option<Clip>,
+    accumulate: usize,
+}
+
+/// `model.compile(optimizer, loss)`, as in Keras.
+pub trait Compile: Layer + Sized {
+    /// Joins the model with an optimizer over its parameters and a loss of (prediction, target) that is a scalar:
+    /// the mean over the batch.
+    fn compile(self, optimizer: Optimizer, loss: impl Fn(&Tensor, &Tensor) -> Tensor + 'static) -> Trainer<Self> {
+        let (loss, metrics) = (Box::new(loss), Vec::new());
+        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1 }
+    }
+}
+
+impl<M: Layer> Compile for M {}
+
+/// A place in a training run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Epochs completed.
+    pub epoch: usize,
+    /// Batches completed of the epoch that follows.
+    pub batch: usize,
+}
+
+/// What to run: `Fit::epochs(10).validation(&test)`.
+pub struct Fit<'a> {
+    epochs: usize,
+    start: Position,
+    validation: Option<&'a Loader>,
+    callbacks: Vec<&'a mut dyn Callback>,
+}
+
+impl<'a> Fit<'a> {
+    /// This many epochs over the training data.
+    pub fn epochs(epochs: usize) -> Fit<'a> {
+        Fit { epochs, start: Position::default(), validation: None, callbacks: Vec::new() }
+    }
+
+    /// Evaluates on these batches after every epoch; the results are logged as `val_loss`, `val_accuracy`, …
+    pub fn validation(mut self, loader: &'a Loader) -> Self {
+        self.validation = Some(loader);
+        self
+    }
+
+    /// Adds a callback; callbacks run in the order in which they were added.
+    pub fn callback(mut self, callback: &'a mut dyn Callback) -> Self {
+        self.callbacks.push(callback);
+        self
+    }
+
+    /// Starts there instead of at the beginning: continues an earlier run (see [`crate::checkpoint`]).
+    pub fn start_at(mut self, position: Position) -> Self {
+        self.start = position;
+        self
+    }
+}
+
+/// What `evaluate` returns.
+#[derive(Clone, Debug)]
+pub struct Scores {
+    /// The mean loss over all samples.
+    pub loss: f64,
+    /// The metrics by name, in the order in which they were added.
+    pub metrics: Logs,
+}
+
+impl<M: Layer> Trainer<M> {
+    /// Adds a metric, computed on the training batches as they pass and on validation data.
+    pub fn metric(mut self, metric: impl Metric + 'static) -> Self {
+        self.metrics.push(Box::new(metric));
+        self
+    }
+
+    /// Limits the gradients before every step.
+    pub fn clip(mut self, clip: Clip) -> Self {
+        self.clip = Some(clip);
+        self
+    }
+
+    /// Steps once per this many batches, on the mean of their gradients.
+    pub fn accumulate(mut self, batches: usize) -> Self {
+        self.accumulate = batches.max(1);
+        self
+    }
+
+    /// The model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+
+    /// The optimizer.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// The model, trained.
+    pub fn into_model(self) -> M {
+        self.model
+    }
+
+    /// Trains. The model is in training mode during batches and back in evaluation mode at the end.
+    pub fn fit(&mut self, train: &Loader, plan: Fit) -> Result<History> {
+        let Fit { epochs, start, validation, mut callbacks } = plan;
+        let mut history = History::default();
+        let mut stop = None;
+        let mut run =
+            Run { epoch: start.epoch, epochs, batch: start.batch, batches: train.len(), logs: Logs::default() };
+        self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_train_begin(s))?;
+        for epoch in start.epoch..epochs {
+            let batch = if epoch == start.epoch { start.batch } else { 0 };
+            run = Run { epoch, batch, logs: Logs::default(), ..run };
+            self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_epoch_begin(s))?;
+            let whole = self.train_epoch(train, &mut run, &mut callbacks, &mut stop, &mut history)?;
+            if !whole {
+                break;
+            }
+            if let Some(validation) = validation {
+                self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_test_begin(s))?;
+                let scores = self.evaluate(validation)?;
+                run.logs.set("val_loss", scores.loss);
+                scores.metrics.iter().for_each(|(name, value)| run.logs.set(format!("val_{name}"), value));
+                self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_test_end(s))?;
+            }
+            self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_epoch_end(s))?;
+            history.epochs.push(run.logs.clone());
+            if stop.is_some() || interrupt::requested() {
+                break;
+            }
+        }
+        self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_train_end(s))?;
+        self.model.eval();
+        history.ending = match stop {
+            Some(reason) => Ending::Stopped(reason),
+            None if interrupt::requested() => Ending::Interrupted,
+            None => Ending::Finished,
+        };
+        Ok(history)
+    }
+
+    /// The batches of one epoch; false if it was cut short.
+    fn train_epoch(
+        &mut self,
+        train: &Loader,
+        run: &mut Run,
+        callbacks: &mut [&mut dyn Callback],
+        stop: &mut Option<String>,
+        history: &mut History,
+    ) -> Result<bool> {
+        self.model.train();
+        let mut loss = Mean::default();
+        self.metrics.iter_mut().for_each(|metric| metric.reset());
+        let mut gathered: Option<Gradients> = None;
+        let mut waiting = 0;
+        let mut batches = train.resume(run.epoch as u64, run.batch);
+        let mut spent = Duration::ZERO;
+        loop {
+            let begun = Instant::now();
+            let Some(batch) = batches.next() else { break };
+            let Batch { input, target, .. } = batch?;
+            let samples = input.shape().first().copied().unwrap_or(1);
+            self.notify(callbacks, run, stop, |c, s| c.on_train_batch_begin(s))?;
+            let prediction = self.model.forward(&input);
+            let value = (self.loss)(&prediction, &target);
+            let gradients = value.try_backward()?;
+            match &mut gathered {
+                None => gathered = Some(gradients),
+                Some(sum) => sum.accumulate(gradients),
+            }
+            waiting += 1;
+            run.batch += 1;
+            if waiting == self.accumulate || run.batch == run.batches {
+                let gradients = gathered.take().expect("just filled");
+                self.step(gradients, waiting)?;
+                waiting = 0;
+            }
+            loss.update(value.item::<f64>(), samples);
+            run.logs.set("loss", loss.value());
+            for metric in &mut self.metrics {
+                metric.update(&prediction, &target)?;
+                run.logs.set(metric.name(), metric.value());
+            }
+            history.samples += samples;
+            spent += begun.elapsed();
+            self.notify(callbacks, run, stop, |c, s| c.on_train_batch_end(s))?;
+            if stop.is_some() || interrupt::requested() {
+                break;
+            }
+        }
+        history.seconds += spent.as_secs_f64();
+        if run.batches == 0 {
+            return Err(Error::op("fit", "got no batches: the training data is empty"));
+        }
+        Ok(run.batch >= run.batches)
+    }
+
+    fn step(&mut self, mut gradients: Gradients, batches: usize) -> Result<()> {
+        if batches > 1 {
+            gradients.scale(1.0 / batches as f64);
+        }
+        match self.clip {
+            Some(Clip::Value(limit)) => clip_by_value(&mut gradients, limit),
+            Some(Clip::Norm(limit)) => clip_by_norm(&mut gradients, limit),
+            Some(Clip::GlobalNorm(limit)) => {
+                clip_by_global_norm(&mut gradients, limit);
+            }
+            None => (),
+        }
+        self.optimizer.step(&gradients)
+    }
+
+    /// The loss and metrics over all samples. Leaves the model in evaluation mode.
+    pub fn evaluate(&mut self, loader: &Loader) -> Result<Scores> {
+        self.model.eval();
+        let mut loss = Mean::default();
+        self.metrics.iter_mut().for_each(|metric| metric.reset());
+        no_grad(|| {
+            for batch in loader.epoch(0) {
+                let Batch { input, target, .. } = batch?;
+                let prediction = self.model.forward(&input);
+                let samples = input.shape().first().copied().unwrap_or(1);
+                loss.update((self.loss)(&prediction, &target).item::<f64>(), samples);
+                self.metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &target))?;
+            }
+            Ok::<(), Error>(())
+        })?;
+        let mut metrics = Logs::default();
+        self.metrics.iter().for_each(|metric| metrics.set(metric.name(), metric.value()));
+        Ok(Scores { loss: loss.value(), metrics })
+    }
+
+    /// The model's results for all samples, joined along the first axis. Leaves the model in evaluation mode.
+    pub fn predict(&self, loader: &Loader) -> Result<Tensor> {
+        self.model.eval();
+        let results: Result<Vec<Tensor>> =
+            no_grad(|| loader.epoch(0).map(|batch| Ok(self.model.forward(&batch?.input))).collect());
+        let results = results?;
+        Tensor::try_cat(&results.iter().collect::<Vec<_>>(), 0)
+    }
+
+    fn notify(
+        &mut self,
+        callbacks: &mut [&mut dyn Callback],
+        run: &mut Run,
+        stop: &mut Option<String>,
+        hook: impl Fn(&mut dyn Callback, &mut State) -> Result<()>,
+    ) -> Result<()> {
+        for callback in callbacks {
+            let Run { epoch, epochs, batch, batches, .. } = *run;
+            let (model, optimizer) = (&self.model, &mut self.optimizer);
+            let logs = &mut run.logs;
+            hook(&mut **callback, &mut State { model, optimizer, epoch, epochs, batch, batches, logs, stop })?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a run stands.
+struct Run {
+    epoch: usize,
+    epochs: usize,
+    batch: usize,
+    batches: usize,
+    logs: Logs,
+}

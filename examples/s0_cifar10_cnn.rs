@@ -31,7 +31,7 @@ impl Layer for Net {
     fn forward(&self, x: &Tensor) -> Tensor {
         let x = self.pool.forward(&self.conv1.forward(x).relu());
         let x = self.pool.forward(&self.conv2.forward(&x).relu());
-        self.fc.forward(&x.flatten(1))
+        self.fc.forward(&x.flatten(1, -1))
     }
 }
 

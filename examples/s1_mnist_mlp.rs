@@ -24,7 +24,7 @@ impl MyNetwork {
 
 impl Layer for MyNetwork {
     fn forward(&self, x: &Tensor) -> Tensor {
-        let x = self.layer1.forward(&x.flatten(1)).relu();
+        let x = self.layer1.forward(&x.flatten(1, -1)).relu();
         let x = self.layer2.forward(&x).relu();
         self.output.forward(&x)
     }

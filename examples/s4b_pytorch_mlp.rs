@@ -13,7 +13,7 @@ struct Net {
 
 impl Layer for Net {
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.fc2.forward(&self.fc1.forward(&x.flatten(1)).relu())
+        self.fc2.forward(&self.fc1.forward(&x.flatten(1, -1)).relu())
     }
 }
 

@@ -30,7 +30,7 @@ impl ProgressBar {
         let (done, all) = (state.batch, state.batches);
         let per_step = elapsed.as_secs_f64() / done.max(1) as f64;
         let time = if done < all { per_step * all.saturating_sub(done) as f64 } else { elapsed.as_secs_f64() };
-        let filled = if all == 0 { WIDTH } else { WIDTH * done / all };
+        let filled = (WIDTH * done).checked_div(all).unwrap_or(WIDTH);
         let (bar, rest) = ("━".repeat(filled), "━".repeat(WIDTH - filled));
         let count = format!("{done:>0$}/{all}", all.to_string().len());
         let bar = match self.colour {

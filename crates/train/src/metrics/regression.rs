@@ -122,9 +122,9 @@ mod tests {
             metric.update(&p, &t).unwrap();
             metric.value()
         };
-        assert_eq!(of(Box::new(MeanAbsoluteError::default())), 0.5);
-        assert_eq!(of(Box::new(RootMeanSquaredError::default())), 0.375f64.sqrt());
-        assert!((of(Box::new(R2::default())) - 0.948_608_137_044_967_9).abs() < 1e-12);
+        assert_eq!(of(Box::<MeanAbsoluteError>::default()), 0.5);
+        assert_eq!(of(Box::<RootMeanSquaredError>::default()), 0.375f64.sqrt());
+        assert!((of(Box::<R2>::default()) - 0.948_608_137_044_967_9).abs() < 1e-12);
     }
 
     #[test]

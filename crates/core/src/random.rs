@@ -1,6 +1,7 @@
 //! The random number generator's state; the numbers themselves are Philox functions of (seed, stream, element).
 
-use crate::{Param, Tensor};
+use crate::op::{Input, Op};
+use crate::{DType, Error, Meta, Param, Result, Tensor};
 use std::sync::OnceLock;
 
 /// Hands out keys `(seed, stream)`: one stream per random operation, in program order.
@@ -48,4 +49,18 @@ pub fn default_generator() -> &'static Generator {
 /// A program that never calls this starts from seed 0.
 pub fn manual_seed(seed: u64) {
     default_generator().manual_seed(seed);
+}
+
+/// Seed and stream of a key that an op was given.
+pub(crate) fn seed_and_stream(key: &Input) -> (u64, u64) {
+    let key = key.contiguous::<i64>();
+    (key[0] as u64, key[1] as u64)
+}
+
+/// The error for an op whose key is not one of [`Generator::next_key`].
+pub(crate) fn require_key(op: &dyn Op, key: &Meta) -> Result<()> {
+    if key.dtype == DType::I64 && key.shape == [2] {
+        return Ok(());
+    }
+    Err(Error::op(op.name(), format!("needs a key of 2 i64 from a Generator, got {} {}", key.dtype, key.shape)))
 }

@@ -29,6 +29,8 @@ ops! {
     /// The nonlinearities of networks.
     activation: relu relu6 leaky_relu prelu glu elu celu selu gelu gelu_tanh silu mish hardswish hardsigmoid hardtanh
         hardshrink softshrink tanhshrink softplus softsign logsigmoid threshold;
+    /// Numbers that a generator's key determines.
+    random: uniform normal bernoulli randint randperm multinomial truncated_normal dropout feature_dropout alpha_dropout;
     /// Other layouts of the same elements.
     shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat
         stack pad;

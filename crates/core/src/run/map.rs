@@ -103,12 +103,19 @@ fn tiles<T>(chunk: usize, part: &mut [T]) -> impl Iterator<Item = (usize, &mut [
 // The drivers below take their kernel as `dyn`: one call per tile costs nothing, and a driver is then compiled once
 // per element type instead of once per op.
 
+/// A kernel of one input.
+type Unary<'a, A, Y> = &'a (dyn Fn(&[A], &mut [Y]) + Sync);
+/// A kernel of two inputs.
+type Binary<'a, A, B, Y> = &'a (dyn Fn(&[A], &[B], &mut [Y]) + Sync);
+/// A kernel of three inputs.
+type Ternary<'a, A, B, C, Y> = &'a (dyn Fn(&[A], &[B], &[C], &mut [Y]) + Sync);
+
 /// `y = f(x)`, tile by tile.
 pub fn unary<A: Element, Y: Element>(x: &Input, y: &mut Output, f: impl Fn(&[A], &mut [Y]) + Sync) {
     unary_tiles(x, y, &f);
 }
 
-fn unary_tiles<A: Element, Y: Element>(x: &Input, y: &mut Output, f: &(dyn Fn(&[A], &mut [Y]) + Sync)) {
+fn unary_tiles<A: Element, Y: Element>(x: &Input, y: &mut Output, f: Unary<A, Y>) {
     let a = Reader::<A>::broadcast(x, y.shape());
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
         let mut scratch = [A::default(); TILE];
@@ -126,9 +133,6 @@ pub fn binary<A: Element, B: Element, Y: Element>(
 ) {
     binary_tiles(x, y, &f);
 }
-
-/// A kernel of two inputs.
-type Binary<'a, A, B, Y> = &'a (dyn Fn(&[A], &[B], &mut [Y]) + Sync);
 
 fn binary_tiles<A: Element, B: Element, Y: Element>(x: &[Input], y: &mut Output, f: Binary<A, B, Y>) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
@@ -149,9 +153,6 @@ pub fn ternary<A: Element, B: Element, C: Element, Y: Element>(
 ) {
     ternary_tiles(x, y, &f);
 }
-
-/// A kernel of three inputs.
-type Ternary<'a, A, B, C, Y> = &'a (dyn Fn(&[A], &[B], &[C], &mut [Y]) + Sync);
 
 fn ternary_tiles<A: Element, B: Element, C: Element, Y: Element>(x: &[Input], y: &mut Output, f: Ternary<A, B, C, Y>) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
@@ -194,8 +195,8 @@ pub fn float(
     match x.dtype() {
         DType::F32 => unary(x, y, single),
         DType::F64 => unary(x, y, double),
-        DType::F16 => unary(x, y, through_f32::<f16>(single)),
-        DType::BF16 => unary(x, y, through_f32::<bf16>(single)),
+        DType::F16 => unary(x, y, through_f32::<f16>(&single)),
+        DType::BF16 => unary(x, y, through_f32::<bf16>(&single)),
         other => unreachable!("`infer` does not admit {other} here"),
     }
 }
@@ -210,13 +211,13 @@ pub fn float2(
     match y.dtype() {
         DType::F32 => binary(x, y, single),
         DType::F64 => binary(x, y, double),
-        DType::F16 => binary(x, y, through_f32_2::<f16>(single)),
-        DType::BF16 => binary(x, y, through_f32_2::<bf16>(single)),
+        DType::F16 => binary(x, y, through_f32_2::<f16>(&single)),
+        DType::BF16 => binary(x, y, through_f32_2::<bf16>(&single)),
         other => unreachable!("`infer` does not admit {other} here"),
     }
 }
 
-fn through_f32<T: Element>(f: impl Fn(&[f32], &mut [f32]) + Sync) -> impl Fn(&[T], &mut [T]) + Sync {
+fn through_f32<T: Element>(f: Unary<f32, f32>) -> impl Fn(&[T], &mut [T]) + Sync {
     move |a, y| {
         let (mut wide, mut result) = ([0f32; TILE], [0f32; TILE]);
         let n = y.len();
@@ -226,7 +227,7 @@ fn through_f32<T: Element>(f: impl Fn(&[f32], &mut [f32]) + Sync) -> impl Fn(&[T
     }
 }
 
-fn through_f32_2<T: Element>(f: impl Fn(&[f32], &[f32], &mut [f32]) + Sync) -> impl Fn(&[T], &[T], &mut [T]) + Sync {
+fn through_f32_2<T: Element>(f: Binary<f32, f32, f32>) -> impl Fn(&[T], &[T], &mut [T]) + Sync {
     move |a, b, y| {
         let (mut wide_a, mut wide_b, mut result) = ([0f32; TILE], [0f32; TILE], [0f32; TILE]);
         let n = y.len();

@@ -66,10 +66,10 @@ fn hurwitz_zeta(s: i32, x: f64) -> f64 {
     }
     let (mut x, mut sum) = (x, 0.0);
     while x < LARGE {
-        sum += x.powi(-s);
+        sum += libm::pow(x, -f64::from(s));
         x += 1.0;
     }
-    let power = x.powi(-s);
+    let power = libm::pow(x, -f64::from(s));
     sum += power * x / f64::from(s - 1) + 0.5 * power;
     // Σ B₂ₖ/(2k)! · s(s + 1)…(s + 2k − 2) · x⁻ˢ⁻²ᵏ⁺¹
     let mut term = power / x * f64::from(s);

@@ -27,8 +27,8 @@ impl Op for Clamp {
     /// The comparisons are such that NaN stays, and `high` wins where the bounds are crossed.
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(numbers y[0].dtype(), T => {
-            let low: T = self.low.map_or(T::from_f64(f64::NEG_INFINITY), Scalar::element);
-            let high: T = self.high.map_or(T::from_f64(f64::INFINITY), Scalar::element);
+            let low: T = self.low.map_or(T::from_f64(f64::NEG_INFINITY), nearest);
+            let high: T = self.high.map_or(T::from_f64(f64::INFINITY), nearest);
             map::unary(&x[0], &mut y[0], each(|x: T| {
                 let x = if x < low { low } else { x };
                 if x > high { high } else { x }
@@ -47,6 +47,14 @@ impl Op for Clamp {
         let below = outside(self.low, |x, low| x.le(low));
         let above = outside(self.high, |x, high| x.ge(high));
         vec![Some([below, above].iter().flatten().fold(g.of(0), |g, outside| outside.where_(0, g)))]
+    }
+}
+
+/// The bound in the tensor's type; one outside a small integer type saturates, so that it bounds nothing.
+fn nearest<T: Element>(bound: Scalar) -> T {
+    match bound {
+        Scalar::Int(bound) if T::DTYPE != DType::I64 => T::from_f64(bound as f64),
+        bound => bound.element(),
     }
 }
 
@@ -92,4 +100,5 @@ pub(crate) fn cases() -> Cases {
             (None, None) => x[0].clamp(&x[1], &x[2]),
         }]
     })
+    .with("beyond_bytes", r#"{"min": -1, "max": 300}"#, &[Tensor::from([0u8, 7, 255])], &[Tensor::from([0u8, 7, 255])])
 }

@@ -12,7 +12,7 @@ impl Function for Round {
     const READS: Reads = Reads::NOTHING;
 
     fn value<T: Real>(&self, x: T) -> T {
-        let scale = T::of(10f64.powi(self.decimals.abs()));
+        let scale = T::of(libm::pow(10.0, f64::from(self.decimals.abs())));
         match self.decimals {
             0 => x.round_ties_even(),
             1.. => (x * scale).round_ties_even() / scale,

@@ -43,6 +43,7 @@ pub use ops::pool::pooling::Pooling;
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{
-    Axes, Bits, Buffer, Category, DType, Device, Element, Layout, Meta, Operand, Scalar, Shape, Strides, Tensor,
+    Axes, Bits, Buffer, By, Category, DType, Device, Element, Ellipsis, Index, Layout, Meta, NewAxis, Operand, Scalar,
+    Shape, Strides, Tensor,
 };
 pub use warn::warn_once;

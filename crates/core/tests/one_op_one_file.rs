@@ -37,7 +37,10 @@ fn table(text: &str) -> BTreeSet<String> {
 /// The structs that a file makes an op of, by `impl Op for` or `impl Function for`.
 fn ops_of(text: &str) -> Vec<&str> {
     let after = |line: &'static str| text.split(line).skip(1);
-    after("impl Op for ").chain(after("impl Function for ")).map(|rest| rest.split([' ', '<', '{']).next().unwrap_or(rest)).collect()
+    after("impl Op for ")
+        .chain(after("impl Function for "))
+        .map(|rest| rest.split([' ', '<', '{']).next().unwrap_or(rest))
+        .collect()
 }
 
 /// Whether `word` occurs in code, as a whole word outside comments and strings on the same line.

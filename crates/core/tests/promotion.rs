@@ -81,7 +81,13 @@ fn operand(kind: &str, name: &str, beside: Option<&Tensor>) -> Tensor {
 }
 
 /// Compares one result; notes in `accepted` what only Hadal computes.
-fn compare(what: &str, got: Result<Tensor>, expected: &str, failures: &mut Vec<String>, accepted: &mut BTreeSet<String>) {
+fn compare(
+    what: &str,
+    got: Result<Tensor>,
+    expected: &str,
+    failures: &mut Vec<String>,
+    accepted: &mut BTreeSet<String>,
+) {
     // Hadal has no i16: u8 with i8 gives i32.
     let expected = if expected == "i16" { "i32" } else { expected };
     let got = got.map_or("error", |t| t.dtype().name());
@@ -123,7 +129,13 @@ fn results_have_the_types_of_pytorch() {
     for (name, op) in UNARY {
         for (dtype, expected) in rows(&table["unary"][name]) {
             let x = operand("tensor", dtype, None);
-            compare(&format!("{name} {dtype}"), op(&x), expected.as_str().expect("a type"), &mut failures, &mut accepted);
+            compare(
+                &format!("{name} {dtype}"),
+                op(&x),
+                expected.as_str().expect("a type"),
+                &mut failures,
+                &mut accepted,
+            );
             compared += 1;
         }
     }

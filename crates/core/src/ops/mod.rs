@@ -33,11 +33,16 @@ ops! {
     random: uniform normal bernoulli randint randperm multinomial truncated_normal dropout feature_dropout alpha_dropout;
     /// Other layouts of the same elements.
     shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat
-        stack pad;
+        stack pad slice flip roll rot90 unflatten movedim repeat tile repeat_interleave tril triu diagonal diag_embed
+        diag unfold meshgrid pixel_shuffle pixel_unshuffle channel_shuffle select_scatter slice_scatter;
     /// Elements chosen by number.
-    index: index_select index_add index_copy index_fill gather scatter scatter_add one_hot embedding;
+    index: index_select index_add index_copy index_fill gather scatter scatter_add one_hot embedding nonzero
+        index index_put masked_select masked_scatter take_along_dim scatter_reduce unique bincount searchsorted isin histc;
     /// Combining elements along axes.
-    reduce: sum mean amax amin argmax argmin max min var std var_mean;
+    reduce: sum mean amax amin argmax argmin max min var std var_mean prod any all
+        count_nonzero norm logsumexp cumsum cumprod cummax cummin logcumsumexp median quantile;
+    /// Elements in order.
+    sort: argsort sort topk kthvalue;
     /// Sums of products.
     linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross;
     /// Convolutions and their adjoints.

@@ -127,6 +127,30 @@ impl Layout {
         layout
     }
 
+    /// Backwards along the axis.
+    pub fn flip(&self, axis: usize) -> Layout {
+        match self.shape[axis] {
+            0 => self.clone(),
+            n => self.slice(axis, n - 1, -1, n),
+        }
+    }
+
+    /// The elements whose position along axis `b` is that along axis `a` plus `offset`, as a new last axis
+    /// in place of the two.
+    pub fn diagonal(&self, offset: isize, a: usize, b: usize) -> Layout {
+        let (down, right) = ((-offset).max(0) as usize, offset.max(0) as usize);
+        let len = self.shape[a].saturating_sub(down).min(self.shape[b].saturating_sub(right));
+        let others: SmallVec<[usize; 6]> = (0..self.shape.rank()).filter(|&axis| axis != a && axis != b).collect();
+        let mut layout = self.permute(&others);
+        layout.shape.sizes_mut().push(len);
+        layout.strides.push(self.strides[a] + self.strides[b]);
+        if len > 0 {
+            let first = down as isize * self.strides[a] + right as isize * self.strides[b];
+            layout.offset = layout.offset.wrapping_add_signed(first);
+        }
+        layout
+    }
+
     /// With an axis of size 1 inserted at `axis`.
     pub fn unsqueeze(&self, axis: usize) -> Layout {
         let mut layout = self.clone();

@@ -3,6 +3,7 @@
 mod buffer;
 mod create;
 mod dtype;
+mod indexing;
 mod layout;
 mod operators;
 mod print;
@@ -12,6 +13,7 @@ mod shape;
 pub use buffer::{Buffer, Device};
 pub use create::Scalar;
 pub use dtype::{Bits, Category, DType, Element};
+pub use indexing::{By, Ellipsis, Index, NewAxis};
 pub use layout::{Layout, Strides};
 pub use operators::Operand;
 pub use shape::{Axes, Shape};

@@ -146,14 +146,20 @@ impl Axes {
     /// The axes of `shape` that are meant, sorted; a repeated or missing axis is an error.
     /// As in PyTorch, axis 0 (or -1) of a scalar is allowed, and none.
     pub fn resolve(&self, shape: &Shape, op: &str) -> Result<SmallVec<[usize; 4]>> {
+        let mut axes = self.in_order(shape, op)?;
+        axes.sort_unstable();
+        Ok(axes)
+    }
+
+    /// As [`Axes::resolve`], in the order in which they were given.
+    pub fn in_order(&self, shape: &Shape, op: &str) -> Result<SmallVec<[usize; 4]>> {
         let Some(axes) = &self.0 else { return Ok((0..shape.rank()).collect()) };
         if let ([0 | -1], 0) = (&axes[..], shape.rank()) {
             return Ok(SmallVec::new());
         }
-        let mut resolved = axes.iter().map(|&a| shape.axis(a, op)).collect::<Result<SmallVec<[usize; 4]>>>()?;
-        resolved.sort_unstable();
-        match resolved.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(Error::op(op, format!("got axis {} twice in {axes:?} (shape {shape})", pair[0]))),
+        let resolved = axes.iter().map(|&a| shape.axis(a, op)).collect::<Result<SmallVec<[usize; 4]>>>()?;
+        match resolved.iter().enumerate().find(|(i, a)| resolved[..*i].contains(a)) {
+            Some((_, axis)) => Err(Error::op(op, format!("got axis {axis} twice in {axes:?} (shape {shape})"))),
             None => Ok(resolved),
         }
     }

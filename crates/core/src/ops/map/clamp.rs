@@ -100,5 +100,10 @@ pub(crate) fn cases() -> Cases {
             (None, None) => x[0].clamp(&x[1], &x[2]),
         }]
     })
-    .with("beyond_bytes", r#"{"min": -1, "max": 300}"#, &[Tensor::from([0u8, 7, 255])], &[Tensor::from([0u8, 7, 255])])
+    .with(
+        "beyond_bytes",
+        r#"{"min": -1, "max": 300}"#,
+        &[Tensor::from([0u8, 7, 255])],
+        &[Tensor::from([0u8, 7, 255])],
+    )
 }

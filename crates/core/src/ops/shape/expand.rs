@@ -43,6 +43,11 @@ impl Tensor {
         if shape == *self.shape() { Ok(self.clone()) } else { apply(Expand(shape), &[self]) }
     }
 
+    /// Stretched to the shape of `other`. A view.
+    pub fn expand_as(&self, other: &Tensor) -> Result<Tensor> {
+        self.try_expand(other.shape())
+    }
+
     /// The adjoint of [`Tensor::expand`]: sums over the axes along which `shape` was stretched.
     pub fn sum_to(&self, shape: &Shape) -> Result<Tensor> {
         if shape == self.shape() {

@@ -1,0 +1,64 @@
+//! `quantile`: the number below which a given part of the elements lies.
+
+use crate::ops::prelude::*;
+use crate::ops::sort::argsort::Order;
+
+/// What a quantile between two elements is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Interpolation {
+    /// In proportion to the distance from both.
+    #[default]
+    Linear,
+    /// The lower of the two.
+    Lower,
+    /// The higher of the two.
+    Higher,
+    /// The nearer one; the one at an even position if both are equally near.
+    Nearest,
+    /// Halfway between.
+    Midpoint,
+}
+
+#[fallible]
+impl Tensor {
+    /// The `q`-quantile (0 to 1) along `axis`, which disappears, interpolated linearly; NaN where there is one.
+    pub fn quantile(&self, q: f64, axis: isize) -> Result<Tensor> {
+        self.try_quantile_with(q, axis, Interpolation::Linear)
+    }
+
+    /// The `q`-quantile (0 to 1) along `axis`, with another rule for quantiles between two elements.
+    pub fn quantile_with(&self, q: f64, axis: isize, interpolation: Interpolation) -> Result<Tensor> {
+        let (x, at) = self.floating()?.with_axis(axis, "quantile")?;
+        let size = x.shape()[at];
+        if !(0.0..=1.0).contains(&q) || size == 0 {
+            let message =
+                format!("needs q from 0 to 1 and at least one element, got q = {q} and shape {}", self.shape());
+            return Err(Error::op("quantile", message));
+        }
+        let place = q * (size - 1) as f64;
+        let (low, high) = (place.floor(), place.ceil());
+        let (sorted, _) = x.try_sort(axis, Order::Ascending)?;
+        let element = |place: f64| sorted.try_select(at as isize, place as isize);
+        let value = match interpolation {
+            Interpolation::Lower => element(low)?,
+            Interpolation::Higher => element(high)?,
+            Interpolation::Nearest => element(place.round_ties_even())?,
+            Interpolation::Linear => element(low)?.try_lerp(&element(high)?, place - low)?,
+            Interpolation::Midpoint => element(low)?.try_lerp(&element(high)?, 0.5 * (high - low))?,
+        };
+        value.try_masked_fill(&sorted.try_isnan()?.try_any(at)?, f64::NAN)
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("quantile", |a, x| {
+        let interpolation = match a.text("interpolation") {
+            "lower" => Interpolation::Lower,
+            "higher" => Interpolation::Higher,
+            "nearest" => Interpolation::Nearest,
+            "midpoint" => Interpolation::Midpoint,
+            _ => Interpolation::Linear,
+        };
+        vec![x[0].quantile_with(a.float("q"), a.integer("dim"), interpolation)]
+    })
+}

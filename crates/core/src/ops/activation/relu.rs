@@ -15,6 +15,7 @@ impl Op for Relu {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_number(self, &x[0])?;
         one(x[0].clone())
     }
 

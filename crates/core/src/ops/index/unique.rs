@@ -49,7 +49,7 @@ impl Tensor {
             let row = |r: usize| &values[r * width..(r + 1) * width];
             order.iter().enumerate().map(|(i, &r)| i == 0 || row(order[i - 1]) != row(r)).collect()
         });
-        let (mut chosen, mut counts, mut inverse) = (Vec::new(), Vec::new(), vec![0; rows]);
+        let (mut chosen, mut counts, mut inverse) = (Vec::new(), Vec::<i64>::new(), vec![0; rows]);
         for (&row, first) in order.iter().zip(first) {
             if first {
                 chosen.push(row as i64);

@@ -3,9 +3,9 @@
 use crate::ops::prelude::*;
 
 #[derive(Debug)]
-struct Eq;
+struct EqualTo;
 
-impl Op for Eq {
+impl Op for EqualTo {
     fn name(&self) -> &'static str {
         "eq"
     }
@@ -32,7 +32,7 @@ impl Tensor {
     /// `self == other`, broadcasting; false where either is NaN.
     pub fn eq(&self, other: impl Operand) -> Result<Tensor> {
         let (a, b) = self.promoted(other)?;
-        apply(Eq, &[&a, &b])
+        apply(EqualTo, &[&a, &b])
     }
 }
 

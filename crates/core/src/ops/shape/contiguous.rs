@@ -4,9 +4,9 @@ use crate::ops::prelude::*;
 use crate::run::copy;
 
 #[derive(Debug)]
-struct Contiguous;
+struct ToContiguous;
 
-impl Op for Contiguous {
+impl Op for ToContiguous {
     fn name(&self) -> &'static str {
         "contiguous"
     }
@@ -32,7 +32,7 @@ impl Op for Contiguous {
 impl Tensor {
     /// Itself if its elements lie row-major without gaps, else a copy that does.
     pub fn contiguous(&self) -> Result<Tensor> {
-        if self.is_contiguous() { Ok(self.clone()) } else { apply(Contiguous, &[self]) }
+        if self.is_contiguous() { Ok(self.clone()) } else { apply(ToContiguous, &[self]) }
     }
 }
 

@@ -9,13 +9,13 @@ use hadal_kernels::threads::for_chunks_mut;
 
 /// `y = fill`, then the input's elements added (or, with a `fill`, written) at the positions of `layout` over `y`.
 #[derive(Debug)]
-struct Place {
+struct PlaceWithin {
     shape: Shape,
     layout: Layout,
     fill: Option<Scalar>,
 }
 
-impl Op for Place {
+impl Op for PlaceWithin {
     fn name(&self) -> &'static str {
         "place"
     }
@@ -131,13 +131,13 @@ impl Tensor {
     /// Zeros of `shape` with this tensor's elements added where `layout`, a view of a row-major tensor of
     /// that shape, finds them.
     pub(crate) fn place(&self, shape: &Shape, layout: Layout) -> Tensor {
-        let op = Place { shape: shape.clone(), layout, fill: None };
+        let op = PlaceWithin { shape: shape.clone(), layout, fill: None };
         apply(op, &[self]).unwrap_or_else(|e| e.raise())
     }
 
     /// As [`Tensor::place`], with `fill` in the other places; the layout must not visit a place twice.
     pub(crate) fn place_over(&self, shape: &Shape, layout: Layout, fill: Scalar) -> Tensor {
-        let op = Place { shape: shape.clone(), layout, fill: Some(fill) };
+        let op = PlaceWithin { shape: shape.clone(), layout, fill: Some(fill) };
         apply(op, &[self]).unwrap_or_else(|e| e.raise())
     }
 

@@ -12,12 +12,12 @@ pub(crate) enum Side {
 }
 
 #[derive(Debug)]
-struct Triangle {
+struct TriangleMask {
     side: Side,
     diagonal: isize,
 }
 
-impl Op for Triangle {
+impl Op for TriangleMask {
     fn name(&self) -> &'static str {
         match self.side {
             Side::Below => "tril",
@@ -34,7 +34,7 @@ impl Op for Triangle {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        fn run<T: Bits>(op: &Triangle, x: &Input, y: &mut Output) {
+        fn run<T: Bits>(op: &TriangleMask, x: &Input, y: &mut Output) {
             let [.., rows, columns] = x.shape()[..] else { unreachable!("checked by infer") };
             let x = x.contiguous_bits::<T>();
             let per_task = (map::CHUNK / columns.max(1)).max(1);
@@ -63,7 +63,7 @@ impl Op for Triangle {
 
 impl Tensor {
     pub(crate) fn triangle(&self, side: Side, diagonal: isize) -> Result<Tensor> {
-        apply(Triangle { side, diagonal }, &[self])
+        apply(TriangleMask { side, diagonal }, &[self])
     }
 }
 

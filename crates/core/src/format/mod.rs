@@ -46,7 +46,10 @@ fn checked_bytes(shape: &[usize], size: usize) -> Result<usize, Problem> {
 
 /// A name from a file, made safe to print: control characters escaped, and cut after 80 characters.
 fn printable(name: &str) -> String {
-    let mut shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for c in name.chars().take(80) {
+        if c.is_control() { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
     if name.chars().nth(80).is_some() {
         shown.push('…');
     }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 
 /// The version of the stream.
-const PROTOCOL: i128 = 1001;
+const PROTOCOL: i64 = 1001;
 
 /// A pickle larger than this, without the numbers of its tensors, is not one of weights.
 const MAX_PICKLE: usize = 1 << 26;
@@ -72,7 +72,7 @@ fn stream(source: Source) -> Result<Value, Problem> {
     let mut reader = Reader::new(bytes);
     let magic =
         Pickle::run(&mut reader).map_err(|_| "is not a PyTorch file: it is a pickle of something else".to_owned())?;
-    if !matches!(magic.result, Item::Int(MAGIC)) {
+    if !matches!(&magic.result, Item::Big(number) if **number == MAGIC) {
         return Err("is not a PyTorch file: it is a pickle without PyTorch's magic number".into());
     }
     if !matches!(Pickle::run(&mut reader)?.result, Item::Int(PROTOCOL)) {

@@ -15,14 +15,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Instructions one pickle may run, and elements it may move. A state dict takes about 30 for a tensor.
-pub(super) const MAX_STEPS: usize = 1 << 22;
+pub(super) const MAX_STEPS: usize = 1 << 21;
 
 /// A value on the stack.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     None,
     Bool(bool),
-    Int(i128),
+    Int(i64),
+    /// A whole number beyond `i64`.
+    Big(Box<i128>),
     Float(f64),
     Text(Arc<str>),
     Bytes(Arc<[u8]>),
@@ -37,8 +39,9 @@ pub(super) enum Object {
     List(Vec<Item>),
     Tuple(Vec<Item>),
     Dict(Vec<(Item, Item)>),
-    Storage(Storage),
-    Tensor(View),
+    // Boxed, because a hostile pickle makes millions of the others.
+    Storage(Box<Storage>),
+    Tensor(Box<View>),
     /// A `numpy.dtype`: kind and size, and the byte order that follows by `BUILD`.
     NumpyType(Stored, ByteOrder),
 }
@@ -229,7 +232,7 @@ impl Machine {
             b'Q' => {
                 let id = self.pop()?;
                 let storage = self.storage(&id)?;
-                self.make(Object::Storage(storage));
+                self.make(Object::Storage(Box::new(storage)));
             }
             _ => return Err(unknown(code)),
         }
@@ -261,7 +264,8 @@ impl Machine {
         let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut wide = [sign; 16];
         wide[..bytes.len()].copy_from_slice(bytes);
-        self.stack.push(Item::Int(i128::from_le_bytes(wide)));
+        let number = i128::from_le_bytes(wide);
+        self.stack.push(i64::try_from(number).map_or_else(|_| Item::Big(Box::new(number)), Item::Int));
         Ok(())
     }
 
@@ -397,7 +401,8 @@ impl Machine {
             Object::List(list) => list.len(),
             _ => 0,
         };
-        self.spend(count)?;
+        // Copies take memory that the file does not, so an element counts as many steps.
+        self.spend(count.saturating_mul(16))?;
         let pairs = match &self.objects[from] {
             Object::Dict(pairs) => pairs.clone(),
             Object::List(list) => list
@@ -426,7 +431,7 @@ impl Machine {
         self.stack.push(match stored.dtype() {
             DType::Bool => Item::Bool(number.item()),
             dtype if dtype.is_float() => Item::Float(number.item()),
-            _ => Item::Int(number.item::<i64>().into()),
+            _ => Item::Int(number.item()),
         });
         Ok(())
     }
@@ -489,15 +494,15 @@ impl Machine {
         }
         let shape = shape.iter().map(size).collect::<Result<Vec<_>, _>>()?;
         let strides = strides.iter().take(shape.len() + 1).map(size).collect::<Result<Vec<_>, _>>()?;
-        let view = View::new(storage.clone(), stored, size(offset)?, shape, strides)?;
-        self.make(Object::Tensor(view));
+        let view = View::new((**storage).clone(), stored, size(offset)?, shape, strides)?;
+        self.make(Object::Tensor(Box::new(view)));
         Ok(())
     }
 }
 
 fn size(item: &Item) -> Result<usize, Fault> {
     match item {
-        Item::Int(n) => usize::try_from(*n).ok().filter(|&n| n <= isize::MAX as usize),
+        Item::Int(n) => usize::try_from(*n).ok(),
         _ => None,
     }
     .ok_or_else(|| malformed(format!("a size, offset or stride was expected, not {item:?}")))

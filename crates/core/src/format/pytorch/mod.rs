@@ -1,13 +1,13 @@
 //! PyTorch's `.pt` and `.pth` files, read without Python and without running anything.
 //!
 //! `torch.save` writes a pickle: a program for a small stack machine that may call any Python function.
-//! The interpreter here ([`machine`]) knows the instructions that lists, dictionaries, numbers and tensors
-//! need, and the few functions that rebuild tensors ([`globals`]). Any other name or instruction ends the
+//! The interpreter here (`machine`) knows the instructions that lists, dictionaries, numbers and tensors
+//! need, and the few functions that rebuild tensors (`globals`). Any other name or instruction ends the
 //! reading with an error that says it. Both containers are read: the zip archive of PyTorch 1.6 and later,
-//! and the plain stream before it ([`container`]).
+//! and the plain stream before it (`container`).
 //!
-//! Bounds on hostile files: a pickle runs at most [`machine::MAX_STEPS`] instructions, what it builds may
-//! unfold to as many values and nest [`tree::MAX_DEPTH`] deep, and every tensor must lie within a storage
+//! Bounds on hostile files: a pickle runs at most `MAX_STEPS` instructions, what it builds may
+//! unfold to as many values and nest `MAX_DEPTH` deep, and every tensor must lie within a storage
 //! whose bytes are in the file. Tensors that share a storage in the file share it in memory too.
 
 mod container;

@@ -74,7 +74,8 @@ impl Unfolder<'_, '_> {
         let at = match item {
             Item::None => return Ok(Value::None),
             Item::Bool(value) => return Ok(Value::Bool(*value)),
-            Item::Int(value) => return Ok(Value::Int(*value)),
+            Item::Int(value) => return Ok(Value::Int((*value).into())),
+            Item::Big(value) => return Ok(Value::Int(**value)),
             Item::Float(value) => return Ok(Value::Float(*value)),
             Item::Text(value) => return Ok(Value::Text(value.clone())),
             Item::Bytes(value) => return Ok(Value::Bytes(value.clone())),

@@ -71,7 +71,8 @@ fn the_table_names_every_file() {
 
 /// Ops that share their name with something else in the crate: traits of `std::ops`, or a type or enum variant
 /// of another meaning (`std::any::Any`, `Interpolation::Linear`, `Reduction::Mean`).
-const OTHER_MEANINGS: [&str; 12] = ["Add", "Sub", "Mul", "Div", "Neg", "Any", "Linear", "Sum", "Mean", "Prod", "Amax", "Amin"];
+const OTHER_MEANINGS: [&str; 12] =
+    ["Add", "Sub", "Mul", "Div", "Neg", "Any", "Linear", "Sum", "Mean", "Prod", "Amax", "Amin"];
 
 #[test]
 fn an_op_is_known_to_its_file_alone() {

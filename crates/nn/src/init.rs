@@ -19,6 +19,7 @@ mod orthogonal;
 #[cfg(test)]
 mod recorded;
 mod sparse;
+mod truncated_normal;
 mod uniform;
 mod variance_scaling;
 
@@ -29,6 +30,7 @@ pub use gain::Nonlinearity;
 pub use normal::Normal;
 pub use orthogonal::Orthogonal;
 pub use sparse::Sparse;
+pub use truncated_normal::TruncatedNormal;
 pub use uniform::Uniform;
 pub use variance_scaling::{
     Distribution, Fan, VarianceScaling, kaiming_normal, kaiming_uniform, lecun_normal, lecun_uniform, xavier_normal,

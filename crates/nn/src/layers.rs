@@ -7,6 +7,7 @@ mod activations;
 mod adaptive_pool;
 mod avg_pool;
 mod batch_norm;
+mod bilinear;
 mod conv;
 mod conv_transpose;
 mod dropout;
@@ -26,6 +27,7 @@ mod recorded;
 mod rms_norm;
 mod separable_conv;
 mod squeeze_excitation;
+mod upsample;
 
 pub use activations::*;
 pub use adaptive_pool::{
@@ -34,12 +36,14 @@ pub use adaptive_pool::{
 };
 pub use avg_pool::{AvgPool, AvgPool1d, AvgPool2d, AvgPool3d};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d};
+pub use bilinear::Bilinear;
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
 pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use dropout::{AlphaDropout, Dropout, SpatialDropout, StochasticDepth};
 pub use embedding::Embedding;
-pub use flatten::Flatten;
+pub use flatten::{Flatten, Unflatten};
 pub use group_norm::GroupNorm;
+pub use hadal_core::ops::pool::interpolate::Interpolation;
 pub use identity::Identity;
 pub use instance_norm::{InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
 pub use layer_norm::LayerNorm;
@@ -50,3 +54,4 @@ pub use prelu::PRelu;
 pub use rms_norm::RmsNorm;
 pub use separable_conv::SeparableConv2d;
 pub use squeeze_excitation::SqueezeExcitation;
+pub use upsample::Upsample;

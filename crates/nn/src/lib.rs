@@ -17,4 +17,4 @@ mod summary;
 pub use layer::{Layer, evaluating};
 pub use sequential::Sequential;
 pub use state::{Loaded, StateDict, Strictness, load_state_dict, state_dict};
-pub use summary::{Row, Summary, summary};
+pub use summary::{Amount, Row, Summary, summary};

@@ -1,200 +1,319 @@
-//! `summary`: a model's layers with output shapes, parameters and FLOPs, as a table like Keras'.
+//! `summary`: a model's layers in the order in which they run, with shapes, parameters and work, as a table like Keras'.
 
-use crate::Layer;
-use crate::layer::evaluating;
-use hadal_core::{ModuleExt, Param, Role, Shape, Tag, Tensor, Visitor};
+mod table;
+
+use crate::{Layer, evaluating};
+use hadal_core::{ForwardHook, Module, Param, Role, Shape, Tag, Tensor, Visitor};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// One layer of the table.
-#[derive(Clone, Debug)]
+/// One layer's line.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The dotted name within the model.
     pub name: String,
     /// The kind of layer.
-    pub kind: &'static str,
-    /// Output shape for one sample, batch axis included; `None` for a layer that was not called.
-    pub output: Option<Shape>,
-    /// Numbers in its parameters.
+    pub kind: String,
+    /// The output's shape for a batch of one.
+    pub output: Shape,
+    /// Numbers in the layer's own parameters.
     pub parameters: usize,
-    /// Multiplications and additions for one sample. Convolutions and products count two per weight used, other layers one
-    /// per output element.
+    /// Multiplications and additions for one sample, in matrix products and convolutions.
     pub flops: usize,
 }
 
-/// What `summary` returns: printed, it is the table.
+/// What [`summary`] found. It prints as a table.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// The layers in the order of the model's fields.
+    /// The model's type.
+    pub model: String,
+    /// The layers in the order in which they ran.
     pub rows: Vec<Row>,
-    /// Numbers that an optimizer updates.
-    pub trainable: usize,
-    /// Numbers that it does not: frozen parameters and buffers.
-    pub fixed: usize,
-    /// Bytes of all of them.
+    /// Learned numbers that are not frozen.
+    pub trainable: Amount,
+    /// Frozen numbers.
+    pub frozen: Amount,
+    /// Running statistics and other state.
+    pub buffers: Amount,
+}
+
+/// A number of numbers, and their bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Amount {
+    /// How many.
+    pub numbers: usize,
+    /// Their memory.
     pub bytes: usize,
 }
 
-/// Runs the model once on zeros `[1, …input]` and lists its layers.
-///
-/// # Panics
-/// When the model cannot take such an input.
-///
-/// ```
-/// use hadal_nn::{Sequential, layers::{Flatten, Linear, Relu}, summary};
-/// let model = Sequential::new().add(Flatten::new()).add(Linear::new(784, 128)).add(Relu).add(Linear::new(128, 10));
-/// let summary = summary(&model, &[1, 28, 28]);
-/// assert_eq!(summary.trainable, 101_770);
-/// assert_eq!(summary.rows[1].flops, 2 * 784 * 128);
-/// assert!(summary.to_string().contains("│ 1 (Linear)"));
-/// ```
-#[track_caller]
-pub fn summary(model: &(impl Layer + ?Sized), input: &[usize]) -> Summary {
-    let state = model.named_state();
-    let mut listing = Listing::default();
-    model.visit(&mut listing);
-    let shape: Vec<usize> = std::iter::once(1).chain(input.iter().copied()).collect();
-    evaluating(model, || model.forward(&Tensor::zeros(&shape[..])));
-    model.visit(&mut Unhook(listing.hooks.into_iter()));
-    let outputs = listing.outputs.lock().unwrap_or_else(|e| e.into_inner()).clone();
-    let mut rows = listing.rows;
-    for (row, output) in rows.iter_mut().zip(outputs) {
-        let owned = |name: &str| name.rsplit_once('.').map_or("", |(owner, _)| owner) == row.name;
-        let own = || state.iter().filter(|(name, p)| p.role() == Role::Parameter && owned(name));
-        row.parameters = own().map(|(_, p)| p.get().elements()).sum();
-        let weight = own().find(|(name, _)| name.ends_with("weight")).map(|(_, p)| p.get().shape().clone());
-        let elements = output.as_ref().map_or(0, Shape::elements);
-        row.flops = match weight {
-            Some(w) if w.rank() > 1 && row.kind != "Embedding" => 2 * w.elements() * (elements / w[0].max(1)),
-            _ => elements,
-        };
-        row.output = output;
+impl Amount {
+    fn add(&mut self, tensor: &Tensor) {
+        self.numbers += tensor.elements();
+        self.bytes += tensor.elements() * tensor.dtype().size();
     }
-    let count = |trainable: bool| {
-        let chosen = state.iter().filter(|(_, p)| p.is_trainable() == trainable);
-        chosen.map(|(_, p)| p.get().elements()).sum()
+}
+
+/// Runs the model once on zeros, a batch of one sample of shape `input`, in evaluation mode, and writes down what its
+/// layers do. Lazy layers learn their sizes on the way.
+///
+/// ```
+/// use hadal_nn::{layers::{Linear, Relu}, seq, summary};
+/// let model = seq![Linear::new(784, 128), Relu, Linear::new(128, 10)];
+/// let summary = summary(&model, &[784]);
+/// assert_eq!(summary.trainable.numbers, 101_770);
+/// println!("{summary}");
+/// ```
+pub fn summary<M: Layer + ?Sized>(model: &M, input: &[usize]) -> Summary {
+    let rows = Arc::new(Mutex::new(Vec::new()));
+    let hook: ForwardHook = {
+        let rows = rows.clone();
+        Arc::new(move |tag: &Tag, input: &Tensor, output: &Tensor| {
+            let call = Call {
+                name: tag.name().unwrap_or_default().to_owned(),
+                kind: tag.kind(),
+                input: input.shape().clone(),
+                output: output.shape().clone(),
+            };
+            rows.lock().unwrap_or_else(|e| e.into_inner()).push(call);
+            None
+        })
     };
-    let bytes = state.iter().map(|(_, p)| p.get().meta().bytes()).sum();
-    Summary { rows, trainable: count(true), fixed: count(false), bytes }
+    let mut hooks = Hooks { hook, numbers: Vec::new() };
+    hadal_core::ModuleExt::named_state(model);
+    model.visit(&mut hooks);
+    let shape: Vec<usize> = [1].iter().chain(input).copied().collect();
+    let run = std::panic::AssertUnwindSafe(|| {
+        evaluating(model, || model.forward(&Tensor::zeros_with(&shape[..], model.input_dtype())))
+    });
+    let outcome = std::panic::catch_unwind(run);
+    hooks.numbers.reverse();
+    model.visit(&mut Unhook(hooks.numbers));
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+
+    let mut places = Places::default();
+    model.visit(&mut places);
+    let calls = std::mem::take(&mut *rows.lock().unwrap_or_else(|e| e.into_inner()));
+    let rows = rows_of(calls, &places);
+    let model = std::any::type_name::<M>().rsplit("::").next().unwrap_or_default();
+    let model = if model.contains(['<', '>', ' ']) { "model" } else { model };
+    let Places { trainable, frozen, buffers, .. } = places;
+    Summary { model: model.to_owned(), rows, trainable, frozen, buffers }
 }
 
-/// Lists the layers, and notes the shape of each one's output when it is called.
-#[derive(Default)]
-struct Listing {
-    rows: Vec<Row>,
-    hooks: Vec<usize>,
-    outputs: Arc<Mutex<Vec<Option<Shape>>>>,
+/// One call of a layer.
+struct Call {
+    name: String,
+    kind: &'static str,
+    input: Shape,
+    output: Shape,
 }
 
-impl Visitor for Listing {
+/// A row per layer that ran; a layer that ran again adds its work to its row. Parameters that belong to no layer that
+/// ran have rows of their own at the end.
+fn rows_of(calls: Vec<Call>, places: &Places) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut unseen = places.owned.clone();
+    for call in calls {
+        let weight = places.weights.get(&call.name);
+        let flops = weight.map_or(0, |weight| flops(&call, weight));
+        if let Some(row) = rows.iter_mut().find(|row| row.name == call.name && row.kind == call.kind) {
+            row.flops += flops;
+            continue;
+        }
+        let parameters = unseen.remove(&call.name).map_or(0, |amount| amount.numbers);
+        let kind = call.kind.to_owned();
+        rows.push(Row { name: call.name, kind, output: call.output, parameters, flops });
+    }
+    let left = unseen.into_iter().filter(|(_, amount)| amount.numbers > 0);
+    rows.extend(left.map(|(name, amount)| {
+        let (kind, output) = ("parameters".to_owned(), Shape::from(()));
+        Row { name, kind, output, parameters: amount.numbers, flops: 0 }
+    }));
+    rows
+}
+
+/// Two per multiplication and addition of a weight with an input.
+fn flops(call: &Call, weight: &Shape) -> usize {
+    let per_channel = |channels: usize| weight.elements() / channels.max(1);
+    match call.kind {
+        kind if kind.starts_with("ConvTranspose") => 2 * call.input.elements() * per_channel(weight[0]),
+        kind if kind == "Linear" || kind.starts_with("Conv") => 2 * call.output.elements() * per_channel(weight[0]),
+        _ => 0,
+    }
+}
+
+/// Puts the hook on every layer.
+struct Hooks {
+    hook: ForwardHook,
+    numbers: Vec<usize>,
+}
+
+impl Visitor for Hooks {
     fn enter(&mut self, _: &str) {}
     fn leave(&mut self) {}
-
-    fn layer(&mut self, tag: &Tag) {
-        let (row, outputs) = (self.rows.len(), self.outputs.clone());
-        outputs.lock().unwrap_or_else(|e| e.into_inner()).push(None);
-        self.hooks.push(tag.register_forward_hook(Arc::new(move |_, _, output: &Tensor| {
-            outputs.lock().unwrap_or_else(|e| e.into_inner())[row] = Some(output.shape().clone());
-            None
-        })));
-        let (name, kind) = (tag.name().unwrap_or_default().to_owned(), tag.kind());
-        self.rows.push(Row { name, kind, output: None, parameters: 0, flops: 0 });
-    }
-
     fn param(&mut self, _: &Param) {}
+    fn layer(&mut self, tag: &Tag) {
+        self.numbers.push(tag.register_forward_hook(self.hook.clone()));
+    }
 }
 
-/// Takes the hooks off again, in the same order.
-struct Unhook(std::vec::IntoIter<usize>);
+/// Takes the hooks off again, by their numbers in visiting order, last first.
+struct Unhook(Vec<usize>);
 
 impl Visitor for Unhook {
     fn enter(&mut self, _: &str) {}
     fn leave(&mut self) {}
     fn param(&mut self, _: &Param) {}
-
     fn layer(&mut self, tag: &Tag) {
-        self.0.next().into_iter().for_each(|number| tag.remove_hook(number));
+        if let Some(number) = self.0.pop() {
+            tag.remove_hook(number);
+        }
     }
 }
 
-/// `1,234,567`.
-fn grouped(n: usize) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+/// Parameters by the name of what owns them, each place once.
+#[derive(Default)]
+struct Places {
+    path: Vec<String>,
+    seen: HashSet<usize>,
+    owned: BTreeMap<String, Amount>,
+    /// Shapes of the parameters called `weight`.
+    weights: BTreeMap<String, Shape>,
+    trainable: Amount,
+    frozen: Amount,
+    buffers: Amount,
 }
 
-/// `478.79 KB`, in steps of 1024 as Keras.
-fn size(bytes: usize) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KB", "MB"] {
-        if value < 1024.0 {
-            return format!("{value:.2} {unit}");
-        }
-        value /= 1024.0;
+impl Visitor for Places {
+    fn enter(&mut self, name: &str) {
+        self.path.push(name.to_owned());
     }
-    format!("{value:.2} GB")
+
+    fn leave(&mut self) {
+        self.path.pop();
+    }
+
+    fn param(&mut self, param: &Param) {
+        let Some((name, owner)) = self.path.split_last() else { return };
+        let (owner, value) = (owner.join("."), param.get());
+        if name == "weight" && value.rank() > 1 {
+            self.weights.insert(owner.clone(), value.shape().clone());
+        }
+        if !self.seen.insert(param.key()) {
+            return;
+        }
+        match param.role() {
+            Role::Buffer => self.buffers.add(&value),
+            Role::Parameter if param.is_trainable() => self.trainable.add(&value),
+            Role::Parameter => self.frozen.add(&value),
+        }
+        if param.role() == Role::Parameter {
+            self.owned.entry(owner).or_default().add(&value);
+        }
+    }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["Layer (type)", "Output Shape", "Param #", "FLOPs"].map(String::from);
-        let shape = |row: &Row| match &row.output {
-            None => "?".into(),
-            Some(shape) => {
-                let sizes: Vec<String> = shape.iter().skip(1).map(usize::to_string).collect();
-                format!("(None, {})", sizes.join(", "))
-            }
-        };
-        let lines: Vec<[String; 4]> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let name = format!("{} ({})", row.name, row.kind).trim().to_owned();
-                [name, shape(row), grouped(row.parameters), grouped(row.flops)]
-            })
-            .collect();
-        let width = |i: usize| lines.iter().chain([&head]).map(|l| l[i].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 4] = std::array::from_fn(width);
-        let rule = |left: &str, fill: &str, middle: &str, right: &str| {
-            let parts = widths.map(|w| fill.repeat(w + 2));
-            format!("{left}{}{right}", parts.join(middle))
-        };
-        let line = |bar: &str, l: &[String; 4]| {
-            let [a, b, c, d] = widths;
-            format!("{bar} {:<a$} {bar} {:<b$} {bar} {:>c$} {bar} {:>d$} {bar}", l[0], l[1], l[2], l[3])
-        };
-        writeln!(f, "{}", rule("┏", "━", "┳", "┓"))?;
-        writeln!(f, "{}", line("┃", &head))?;
-        writeln!(f, "{}", rule("┡", "━", "╇", "┩"))?;
-        for (i, l) in lines.iter().enumerate() {
-            if i > 0 {
-                writeln!(f, "{}", rule("├", "─", "┼", "┤"))?;
-            }
-            writeln!(f, "{}", line("│", l))?;
-        }
-        writeln!(f, "{}", rule("└", "─", "┴", "┘"))?;
-        let flops = self.rows.iter().map(|row| row.flops).sum();
-        writeln!(f, " Total params: {} ({})", grouped(self.trainable + self.fixed), size(self.bytes))?;
-        writeln!(f, " Trainable params: {}", grouped(self.trainable))?;
-        writeln!(f, " Non-trainable params: {}", grouped(self.fixed))?;
-        write!(f, " FLOPs per sample: {}", grouped(flops))
+        table::write(self, f)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layers::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
+    use crate::seq;
+    use hadal_core::{ModuleExt, Shape};
+
+    /// The Keras tutorial's CNN: 122,570 parameters, 478.79 KB, as Keras prints.
+    #[test]
+    fn prints_a_table_like_keras() {
+        let model = seq![
+            Conv2d::new(3, 32, 3),
+            Relu,
+            MaxPool2d::new(2),
+            Conv2d::new(32, 64, 3),
+            MaxPool2d::new(2),
+            Conv2d::new(64, 64, 3),
+            Flatten::new(),
+            Linear::new(1024, 64),
+            Linear::new(64, 10),
+        ];
+        let text = summary(&model, &[3, 32, 32]).to_string();
+        let expected = "\
+Model: \"Sequential\"
+┏━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━┳━━━━━━━━━━━┓
+┃ Layer (type)  ┃ Output Shape       ┃ Param # ┃     FLOPs ┃
+┡━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━╇━━━━━━━━━━━┩
+│ 0 (Conv2d)    │ (None, 32, 30, 30) │     896 │ 1,555,200 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 1 (Relu)      │ (None, 32, 30, 30) │       0 │         0 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 2 (MaxPool2d) │ (None, 32, 15, 15) │       0 │         0 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 3 (Conv2d)    │ (None, 64, 13, 13) │  18,496 │ 6,230,016 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 4 (MaxPool2d) │ (None, 64, 6, 6)   │       0 │         0 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 5 (Conv2d)    │ (None, 64, 4, 4)   │  36,928 │ 1,179,648 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 6 (Flatten)   │ (None, 1024)       │       0 │         0 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 7 (Linear)    │ (None, 64)         │  65,600 │   131,072 │
+├───────────────┼────────────────────┼─────────┼───────────┤
+│ 8 (Linear)    │ (None, 10)         │     650 │     1,280 │
+└───────────────┴────────────────────┴─────────┴───────────┘
+ Total params: 122,570 (478.79 KB)
+ Trainable params: 122,570 (478.79 KB)
+ Non-trainable params: 0 (0.00 B)
+ FLOPs per sample: 9,097,216";
+        assert_eq!(text, expected);
+    }
 
     #[test]
-    fn numbers_are_grouped_and_sizes_are_keras() {
-        assert_eq!([grouped(0), grouped(122570), grouped(11689512)], ["0", "122,570", "11,689,512"]);
-        assert_eq!(size(122_570 * 4), "478.79 KB");
+    fn frozen_numbers_and_buffers_are_counted_apart() {
+        let model = seq![Conv2d::new(1, 4, 3).padding(1), BatchNorm2d::new(4)];
+        model.parameters()[0].freeze();
+        let found = summary(&model, &[1, 8, 8]);
+        assert_eq!(found.frozen, Amount { numbers: 36, bytes: 144 });
+        assert_eq!(found.trainable, Amount { numbers: 12, bytes: 48 });
+        assert_eq!(found.buffers, Amount { numbers: 9, bytes: 40 });
+        // The run neither counted as a batch nor left the model in evaluation mode.
+        let state = crate::state_dict(&model);
+        assert_eq!(state["1.num_batches_tracked"].item::<i64>(), 0);
+        model.forward(&Tensor::ones([2, 1, 8, 8]));
+        assert_eq!(crate::state_dict(&model)["1.num_batches_tracked"].item::<i64>(), 1);
+    }
+
+    #[test]
+    fn a_layer_used_twice_has_one_row_and_lazy_layers_are_built() {
+        #[derive(Module)]
+        struct Twice {
+            inner: Linear,
+            offset: Param,
+        }
+        impl Layer for Twice {
+            fn forward(&self, x: &Tensor) -> Tensor {
+                self.inner.forward(&self.inner.forward(x)) + self.offset.get()
+            }
+        }
+        let model = Twice { inner: Linear::lazy(6), offset: Param::new(Tensor::zeros([6])) };
+        let found = summary(&model, &[6]);
+        let row = |name: &str, kind: &str, output: Shape, parameters, flops| Row {
+            name: name.into(),
+            kind: kind.into(),
+            output,
+            parameters,
+            flops,
+        };
+        assert_eq!(
+            found.rows,
+            [row("inner", "Linear", [1, 6].into(), 42, 2 * 72), row("", "parameters", ().into(), 6, 0)]
+        );
+        assert_eq!(found.model, "Twice");
     }
 }

@@ -1,7 +1,7 @@
 //! `Flatten` and `Unflatten`: axes joined and split.
 
 use crate::Layer;
-use hadal_core::{Module, Tag, Tensor};
+use hadal_core::{Error, Module, Result, Shape, Tag, Tensor};
 
 /// All axes after the batch joined into one: `[batch, …]` to `[batch, features]`.
 #[derive(Debug, Module)]
@@ -32,5 +32,52 @@ impl Default for Flatten {
 impl Layer for Flatten {
     fn forward(&self, x: &Tensor) -> Tensor {
         self.tag.call(x, || x.try_flatten(self.start, self.end))
+    }
+}
+
+/// One axis split into several: the opposite of [`Flatten`].
+#[derive(Debug, Module)]
+pub struct Unflatten {
+    axis: isize,
+    #[module(config)]
+    sizes: Shape,
+    tag: Tag,
+}
+
+impl Unflatten {
+    /// `axis` into axes of these sizes, whose product must be the axis' size.
+    pub fn new(axis: isize, sizes: impl Into<Shape>) -> Unflatten {
+        Unflatten { axis, sizes: sizes.into(), tag: Tag::new("Unflatten") }
+    }
+
+    fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        let axis = x.shape().axis(self.axis, "unflatten")?;
+        if x.shape()[axis] != self.sizes.elements() {
+            let message = format!("cannot split axis {axis} of {} into {}", x.shape(), self.sizes);
+            return Err(Error::op("unflatten", message));
+        }
+        let (before, after) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
+        x.try_reshape(before.iter().chain(&*self.sizes).chain(after).copied().collect::<Shape>())
+    }
+}
+
+impl Layer for Unflatten {
+    fn forward(&self, x: &Tensor) -> Tensor {
+        self.tag.call(x, || self.apply(x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_joined_and_split() {
+        let x = Tensor::zeros([2, 3, 4, 5]);
+        assert_eq!(*Flatten::new().forward(&x).shape(), [2, 60]);
+        assert_eq!(*Flatten::range(-2, -1).forward(&x).shape(), [2, 3, 20]);
+        assert_eq!(*Unflatten::new(1, [3, 4, 5]).forward(&Tensor::zeros([2, 60])).shape(), [2, 3, 4, 5]);
+        let error = Unflatten::new(1, [3, 4]).apply(&Tensor::zeros([2, 60])).unwrap_err().to_string();
+        assert_eq!(error, "unflatten cannot split axis 1 of [2, 60] into [3, 4]");
     }
 }

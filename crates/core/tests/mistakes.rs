@@ -20,11 +20,11 @@ fn says<T>(result: Result<T>, message: &str) {
 #[test]
 fn shapes_that_do_not_broadcast() {
     says(
-        ones(&[2, 3]).try_add(&ones(&[2])),
+        ones(&[2, 3]).try_add(ones(&[2])),
         "add cannot broadcast [2, 3] with [2]: aligned at the last axis, sizes must be equal or 1",
     );
     says(
-        ones(&[3, 2]).gt(0.0).try_where_(&ones(&[4]), 0.0),
+        ones(&[3, 2]).gt(0.0).try_where_(ones(&[4]), 0.0),
         "where_ cannot broadcast [4] with [3, 2]: aligned at the last axis, sizes must be equal or 1",
     );
     says(
@@ -47,10 +47,6 @@ fn reshapes_that_do_not_fit() {
 #[test]
 fn axes_that_do_not_exist() {
     says(ones(&[2, 3]).try_sum(2), "sum got axis 2 for a tensor of shape [2, 3], whose axes are -2 to 1");
-    says(
-        Tensor::from(1f32).try_sum(0),
-        "sum got axis 0 for a tensor of shape [], whose axes are none (it is a scalar)",
-    );
     says(ones(&[2, 3]).try_mean([0, -2]), "mean got axis 0 twice in [0, -2] (shape [2, 3])");
     says(ones(&[2, 3, 4]).try_permute([0, 1]), "permute needs each axis of [2, 3, 4] once, got [0, 1]");
     says(ones(&[2, 3]).try_permute([0, 0]), "permute needs each axis of [2, 3] once, got [0, 0]");
@@ -109,16 +105,16 @@ fn tensors_that_do_not_join() {
 #[test]
 fn matrices_that_do_not_multiply() {
     says(
-        ones(&[100, 2048]).try_matmul(&ones(&[10, 2048])),
+        ones(&[100, 2048]).try_matmul(ones(&[10, 2048])),
         "matmul needs equal inner sizes, got 2048 and 10 (shapes [100, 2048] and [10, 2048]); transpose the right \
          operand with .t()",
     );
     says(
-        ones(&[2, 3]).try_matmul(&ones(&[4, 5])),
+        ones(&[2, 3]).try_matmul(ones(&[4, 5])),
         "matmul needs equal inner sizes, got 3 and 4 (shapes [2, 3] and [4, 5])",
     );
     says(
-        ones(&[2, 3]).try_matmul(&Tensor::from(2f32)),
+        ones(&[2, 3]).try_matmul(Tensor::from(2f32)),
         "matmul needs operands with axes, got shapes [2, 3] and []; multiply by a number with `*`",
     );
     says(
@@ -137,12 +133,12 @@ fn types_that_do_not_fit() {
     says(ones(&[2]).try_item::<f32>(), "item needs a tensor with one element, got shape [2]");
     says(Tensor::from([true]).try_neg(), "neg of a bool tensor is not defined; use .logical_not()");
     says(
-        Tensor::from([true]).try_sub(&Tensor::from([true])),
+        Tensor::from([true]).try_sub(Tensor::from([true])),
         "sub of two bool tensors is not defined; use .logical_xor() or convert one",
     );
     says(ones(&[2]).try_where_(1.0, 0.0), "where_ needs a bool condition, got f32; compare first: .ne(0)");
     says(
-        ones(&[2]).try_bitwise_and(&ones(&[2])),
+        ones(&[2]).try_bitwise_and(ones(&[2])),
         "bitwise_and needs integers or booleans, got f32; compare first, or convert",
     );
     says(
@@ -150,7 +146,7 @@ fn types_that_do_not_fit() {
         "pow of integers needs an exponent of at least 0, got -1; convert the base to a float",
     );
     says(
-        Tensor::from([[true]]).try_matmul(&Tensor::from([[true]])),
+        Tensor::from([[true]]).try_matmul(Tensor::from([[true]])),
         "matmul does not multiply bool matrices; convert with .to_dtype(DType::F32)",
     );
 }
@@ -234,7 +230,7 @@ fn panics_name_the_line_and_the_module() {
         *SEEN.lock().unwrap() = place;
     }));
     let panicked = std::panic::catch_unwind(|| {
-        hadal_core::scope::within("model.head", || ones(&[2, 3]).add(&ones(&[4])));
+        hadal_core::scope::within("model.head", || ones(&[2, 3]).add(ones(&[4])));
     });
     let line = line!() - 2;
     std::panic::set_hook(before);

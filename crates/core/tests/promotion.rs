@@ -51,7 +51,7 @@ const UNARY: [(&str, Unary); 20] = [
 
 /// Where Hadal computes and PyTorch refuses: a bool beside a number in `-`, rounding of bools (unchanged), means of
 /// integers (in f32), and products of tensors of different types.
-const ACCEPTED: [&str; 0] = [];
+const ACCEPTED: [&str; 7] = ["floor", "matmul", "mean", "round", "softmax", "sub", "var"];
 
 fn table() -> Value {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/promotion.json");

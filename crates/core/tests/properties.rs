@@ -203,7 +203,7 @@ proptest! {
         assert_equal(&y.maximum(&x), &expected(i64::max));
         let less = x.lt(&y);
         assert_equal(&less.where_(&x, &y), &expected(i64::min));
-        let floats = x.to_dtype(DType::F64).div(&y.to_dtype(DType::F64)).to_vec::<f64>();
+        let floats = x.to_dtype(DType::F64).div(y.to_dtype(DType::F64)).to_vec::<f64>();
         let quotients = Array::from_fn(&shape, |i| left.stretched(i) as f64 / right.stretched(i) as f64);
         prop_assert_eq!(floats, quotients.values);
     }

@@ -62,7 +62,7 @@ mod on_drawn_digits {
 
     // The bounds are far above chance (0.1) and below what each run reaches, as printed by
     // `cargo test --release -p hadal --test examples -- --nocapture`.
-    example!(s0_cifar10_cnn, coloured, 600, 4, 0.2);
+    example!(s0_cifar10_cnn, coloured, 1000, 15, 0.2);
     example!(s1_mnist_mlp, grey, 600, 5, 0.4);
     example!(s2_keras_mlp, grey, 600, 5, 0.4);
     example!(s3_keras_cnn, coloured, 600, 4, 0.4);

@@ -3,7 +3,7 @@
 mod table;
 
 use crate::{Layer, evaluating};
-use hadal_core::{ForwardHook, Module, Param, Role, Shape, Tag, Tensor, Visitor};
+use hadal_core::{ForwardHook, Param, Role, Shape, Tag, Tensor, Visitor};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};

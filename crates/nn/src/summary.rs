@@ -227,6 +227,7 @@ mod tests {
     use super::*;
     use crate::layers::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
     use crate::seq;
+    use hadal_core::Module;
     use hadal_core::{ModuleExt, Shape};
 
     /// The Keras tutorial's CNN: 122,570 parameters, 478.79 KB, as Keras prints.

@@ -461,7 +461,7 @@ mod pickles {
     fn code_is_named_and_not_run() {
         refused_call(b"cos\nsystem\nX\x04\0\0\0true\x85R", "os.system");
         refused_call(b"cposix\nsystem\nX\x04\0\0\0true\x85R", "posix.system");
-        refused_call(b"X\x08\0\0\0builtinsX\x04\0\0\0eval\x93X\x01\0\0\01\x85R", "builtins.eval");
+        refused_call(b"X\x08\0\0\0builtinsX\x04\0\0\0eval\x93X\x01\0\0\x001\x85R", "builtins.eval");
         refused_call(b"(X\x04\0\0\0trueios\nsystem\n", "os.system");
         refused_call(b"ctorch.hub\nload\n)R", "torch.hub.load");
         refused_call(b"ctorch\nload\n)R", "torch.load");

@@ -3,12 +3,15 @@
 //! A transform is a pure function of the image and of a [`Stream`] named after (seed, epoch, sample, position in the pipeline),
 //! so an augmented sample is the same whichever thread makes it and whatever was made before.
 
+mod aug_mix;
+mod auto_augment;
 mod blur;
 mod color;
 mod crop;
 mod erase;
 mod flip;
 mod normalize;
+mod operation;
 mod picture;
 mod policy;
 mod resize;
@@ -21,6 +24,8 @@ use hadal_core::Tensor;
 
 use crate::random::Stream;
 use crate::{Error, Result};
+pub use aug_mix::AugMix;
+pub use auto_augment::AutoAugment;
 pub use blur::GaussianBlur;
 pub use color::ColorJitter;
 pub use crop::{CenterCrop, RandomCrop, RandomResizedCrop};

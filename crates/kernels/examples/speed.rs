@@ -2,8 +2,12 @@
 
 use std::time::Instant;
 
+use hadal_kernels::conv::{ConvShape, backward_data, backward_weight, forward};
 use hadal_kernels::gemm::{Init, Mat, gemm};
 use hadal_kernels::threads::set_threads;
+
+/// One direction of a convolution, on `(y, dx, dw)`.
+type Run<'a> = &'a mut dyn FnMut(&mut [f32], &mut [f32], &mut [f32]);
 
 /// The best of several runs, in seconds.
 fn best(mut run: impl FnMut()) -> f64 {
@@ -44,5 +48,33 @@ fn main() {
         });
         let name = format!("gemm {m}×{n}×{k}{}", if transposed { " (Bᵀ)" } else { "" });
         println!("{name:>24} {:>12.1} {:>12.1}", speed[0], speed[1]);
+    }
+    for (batch, [inputs, outputs], size) in [(32, [64, 64], 56), (100, [3, 16], 32), (32, [256, 256], 14)] {
+        let shape = ConvShape {
+            batch,
+            groups: 1,
+            in_channels: inputs,
+            out_channels: outputs,
+            input: [1, size, size],
+            kernel: [1, 3, 3],
+            output: [1, size, size],
+            stride: [1; 3],
+            pad_begin: [0, 1, 1],
+            dilation: [1; 3],
+        };
+        let (x, w) = (numbers(shape.x_len()), numbers(shape.weight_len()));
+        let (mut y, mut dx, mut dw) = (vec![0.0; shape.y_len()], vec![0.0; x.len()], vec![0.0; w.len()]);
+        let flops = 2e-9 * (shape.y_len() * w.len() / outputs) as f64;
+        let name = format!("conv {batch}×{inputs}×{size}² → {outputs}");
+        let mut show = |direction: &str, run: Run| {
+            let speed = [1, 2].map(|threads| {
+                set_threads(threads);
+                flops / best(|| run(&mut y, &mut dx, &mut dw))
+            });
+            println!("{name:>24} {:>12.1} {:>12.1}  {direction}", speed[0], speed[1]);
+        };
+        show("forward", &mut |y, _, _| forward(&shape, &x, &w, None, y));
+        show("data gradient", &mut |y, dx, _| backward_data(&shape, y, &w, dx));
+        show("weight gradient", &mut |y, _, dw| backward_weight(&shape, &x, y, dw));
     }
 }

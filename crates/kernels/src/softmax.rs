@@ -25,6 +25,9 @@ pub(crate) trait Exponential: Number {
     /// `y = exp(x - shift)`
     fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
     fn log(self) -> Self;
+
+    /// [`rows`], compiled in this crate and not again in every crate that calls it.
+    fn rows(x: &[Self], columns: usize, out: &mut [Self], form: Form);
 }
 
 impl Exponential for f32 {
@@ -47,6 +50,10 @@ impl Exponential for f32 {
     fn log(self) -> f32 {
         libm::logf(self)
     }
+
+    fn rows(x: &[f32], columns: usize, out: &mut [f32], form: Form) {
+        rows(x, columns, out, form);
+    }
 }
 
 impl Exponential for f64 {
@@ -60,11 +67,15 @@ impl Exponential for f64 {
     fn log(self) -> f64 {
         libm::log(self)
     }
+
+    fn rows(x: &[f64], columns: usize, out: &mut [f64], form: Form) {
+        rows(x, columns, out, form);
+    }
 }
 
 /// What is made of a row.
 #[derive(Clone, Copy)]
-enum Result {
+pub(crate) enum Form {
     Softmax,
     LogSoftmax,
     LogSumExp,
@@ -73,9 +84,9 @@ enum Result {
 struct Rows<'a, T> {
     x: &'a [T],
     columns: usize,
-    /// `[rows, columns]`, or `[rows]` for [`Result::LogSumExp`].
+    /// `[rows, columns]`, or `[rows]` for [`Form::LogSumExp`].
     out: &'a mut [T],
-    result: Result,
+    form: Form,
     /// Room for a row.
     row: &'a mut [T],
 }
@@ -87,44 +98,39 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
     fn run<S: Simd>(self, s: S) {
         for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
             let largest = fold_inline::<T, Max>(x, x);
-            match self.result {
-                Result::Softmax => {
-                    let y = &mut self.out[r * self.columns..(r + 1) * self.columns];
-                    T::exp_shifted(s, x, largest, y);
-                    let sum = fold_inline::<T, Sum>(y, y);
-                    y.iter_mut().for_each(|y| *y = *y / sum);
+            let y = match self.form {
+                Form::LogSumExp => &mut *self.row,
+                Form::Softmax | Form::LogSoftmax => &mut self.out[r * self.columns..(r + 1) * self.columns],
+            };
+            T::exp_shifted(s, x, largest, y);
+            let sum = fold_inline::<T, Sum>(y, y);
+            match self.form {
+                Form::Softmax => y.iter_mut().for_each(|y| *y = *y / sum),
+                Form::LogSoftmax => {
+                    let log = sum.log();
+                    x.iter().zip(y).for_each(|(&x, y)| *y = x - largest - log);
                 }
-                Result::LogSoftmax => {
-                    let y = &mut self.out[r * self.columns..(r + 1) * self.columns];
-                    T::exp_shifted(s, x, largest, y);
-                    let log = fold_inline::<T, Sum>(y, y).log();
-                    for (&x, y) in x.iter().zip(y) {
-                        *y = x - largest - log;
-                    }
-                }
-                Result::LogSumExp => {
-                    T::exp_shifted(s, x, largest, self.row);
+                Form::LogSumExp => {
                     // An infinite maximum is the result; its differences are NaN.
                     let infinite = largest == T::INFINITY || largest == T::NEGATIVE_INFINITY;
-                    let log = fold_inline::<T, Sum>(self.row, self.row).log();
-                    self.out[r] = if infinite { largest } else { largest + log };
+                    self.out[r] = if infinite { largest } else { largest + sum.log() };
                 }
             }
         }
     }
 }
 
-fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], result: Result) {
+fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], form: Form) {
     if columns == 0 {
         return out.fill(T::NEGATIVE_INFINITY);
     }
-    let width = if matches!(result, Result::LogSumExp) { 1 } else { columns };
+    let width = if matches!(form, Form::LogSumExp) { 1 } else { columns };
     let out = SharedMut::new(out);
     for_chunks(x.len() / columns, TASK.div_ceil(columns), |rows| {
         // SAFETY: the ranges of for_chunks do not overlap.
         let out = unsafe { out.range(rows.start * width..rows.end * width) };
         let x = &x[rows.start * columns..rows.end * columns];
-        scratch::with(columns, |row| dispatch(Rows { x, columns, out, result, row }));
+        scratch::with(columns, |row| dispatch(Rows { x, columns, out, form, row }));
     });
 }
 
@@ -135,7 +141,7 @@ fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], result: Result) 
 #[track_caller]
 pub fn softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T]) {
     check(x.len(), columns, y.len());
-    rows(x, columns, y, Result::Softmax);
+    T::rows(x, columns, y, Form::Softmax);
 }
 
 /// `y[r, c] = x[r, c] - ln Σ exp(x[r, ·])` for every row of `columns` elements.
@@ -145,7 +151,7 @@ pub fn softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T]) {
 #[track_caller]
 pub fn log_softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T]) {
     check(x.len(), columns, y.len());
-    rows(x, columns, y, Result::LogSoftmax);
+    T::rows(x, columns, y, Form::LogSoftmax);
 }
 
 /// `out[r] = ln Σ exp(x[r, ·])` for every row of `columns` elements; -∞ for rows of none.
@@ -155,7 +161,7 @@ pub fn log_softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T])
 #[track_caller]
 pub fn logsumexp_rows<T: SoftmaxElement>(x: &[T], columns: usize, out: &mut [T]) {
     assert_eq!(x.len(), out.len() * columns, "x is [{}, {columns}]", out.len());
-    rows(x, columns, out, Result::LogSumExp);
+    T::rows(x, columns, out, Form::LogSumExp);
 }
 
 #[track_caller]

@@ -3,8 +3,8 @@
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
 use super::{ConvShape, depthwise};
-use crate::gemm::{Element, GemmElement, Init, Lanes, Product, Source};
-use crate::reduce::{ReduceElement, sum_columns};
+use crate::gemm::{Element, Init, Lanes, Product, Source};
+use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -18,20 +18,7 @@ const COLUMNS: usize = 512;
 /// Rows of a column matrix that are computed before they are added to the image.
 const ROWS: usize = 96;
 
-/// `dx`, the gradient of `x` for the gradient `dy` of `y`; also the forward pass of a transposed convolution whose
-/// weight is `[in_channels of dy, out_channels of dx / groups, kernel…]`.
-///
-/// # Panics
-/// If a slice does not have the shape's length, or the channels do not divide into the groups.
-#[track_caller]
-pub fn backward_data<T: GemmElement>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
-    shape.check(dx.len(), weight.len(), dy.len());
-    if dx.is_empty() {
-        return;
-    }
-    if dy.is_empty() {
-        return dx.fill(T::default());
-    }
+pub(super) fn backward_data<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
     if shape.stride == [1; 3] { by_convolution(shape, dy, weight, dx) } else { by_columns(shape, dy, weight, dx) }
 }
 
@@ -130,21 +117,8 @@ fn add_columns<T: Element>(window: &Window, block: Block, columns: &[T], dx: &mu
     }
 }
 
-/// `dw`, the gradient of the weight for the gradient `dy` of `y`.
-///
 /// The sum over (batch, position) is cut into parts by a rule of the shape; the parts are added in order.
-///
-/// # Panics
-/// If a slice does not have the shape's length, or the channels do not divide into the groups.
-#[track_caller]
-pub fn backward_weight<T: GemmElement + ReduceElement>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
-    shape.check(x.len(), dw.len(), dy.len());
-    if dw.is_empty() {
-        return;
-    }
-    if dy.is_empty() {
-        return dw.fill(T::default());
-    }
+pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     if shape.is_depthwise() {
         return depthwise::backward_weight(shape, x, dy, dw);
     }
@@ -187,7 +161,7 @@ pub fn backward_weight<T: GemmElement + ReduceElement>(shape: &ConvShape, x: &[T
     }
     scratch::with(sums * shape.weight_len(), |parts| {
         compute(&SharedMut::new(&mut *parts));
-        sum_columns(parts, [1, sums, shape.weight_len()], dw);
+        T::fold_columns(Folding::Sum, parts, [1, sums, shape.weight_len()], dw);
     });
 }
 

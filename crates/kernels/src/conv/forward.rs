@@ -2,7 +2,7 @@
 
 use super::window::{Copied, PositionLanes, Window};
 use super::{ConvShape, depthwise};
-use crate::gemm::{Element, GemmElement, Init, Lanes, Product};
+use crate::gemm::{Element, Init, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -10,17 +10,7 @@ use crate::threads::{SharedMut, parallel_for};
 /// Blocks that a convolution is cut into if it has enough rows.
 const TASKS: usize = 16;
 
-/// `y = conv(x, weight) + bias`
-///
-/// # Panics
-/// If a slice does not have the shape's length, or the channels do not divide into the groups.
-#[track_caller]
-pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    shape.check(x.len(), weight.len(), y.len());
-    assert!(bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
-    if y.is_empty() {
-        return;
-    }
+pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
     if shape.is_depthwise() {
         return depthwise::forward(shape, x, weight, bias, y);
     }

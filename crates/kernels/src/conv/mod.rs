@@ -10,8 +10,8 @@ mod depthwise;
 mod forward;
 mod window;
 
-pub use backward::{backward_data, backward_weight};
-pub use forward::forward;
+use crate::gemm::GemmElement;
+use crate::number::Number;
 use window::Window;
 
 /// The sizes of a convolution. Convolutions in one and two dimensions have leading ones in the spatial sizes.
@@ -93,6 +93,75 @@ impl ConvShape {
         );
     }
 }
+
+/// `y = conv(x, weight) + bias`
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the channels do not divide into the groups.
+#[track_caller]
+pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
+    shape.check(x.len(), weight.len(), y.len());
+    assert!(bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
+    if !y.is_empty() {
+        T::forward(shape, x, weight, bias, y);
+    }
+}
+
+/// `dx`, the gradient of `x` for the gradient `dy` of `y`; also the forward pass of a transposed convolution whose
+/// weight is `[in_channels of dy, out_channels of dx / groups, kernel…]`.
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the channels do not divide into the groups.
+#[track_caller]
+pub fn backward_data<T: GemmElement>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
+    shape.check(dx.len(), weight.len(), dy.len());
+    if dy.is_empty() {
+        dx.fill(T::ZERO);
+    } else if !dx.is_empty() {
+        T::backward_data(shape, dy, weight, dx);
+    }
+}
+
+/// `dw`, the gradient of the weight for the gradient `dy` of `y`.
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the channels do not divide into the groups.
+#[track_caller]
+pub fn backward_weight<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
+    shape.check(x.len(), dw.len(), dy.len());
+    if dy.is_empty() {
+        dw.fill(T::ZERO);
+    } else if !dw.is_empty() {
+        T::backward_weight(shape, x, dy, dw);
+    }
+}
+
+/// The three products, compiled in this crate and not again in every crate that calls them.
+pub(crate) trait Convolution: Number {
+    fn forward(shape: &ConvShape, x: &[Self], weight: &[Self], bias: Option<&[Self]>, y: &mut [Self]);
+    fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]);
+    fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]);
+}
+
+macro_rules! convolution {
+    ($type:ty) => {
+        impl Convolution for $type {
+            fn forward(shape: &ConvShape, x: &[Self], weight: &[Self], bias: Option<&[Self]>, y: &mut [Self]) {
+                forward::forward(shape, x, weight, bias, y);
+            }
+
+            fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]) {
+                backward::backward_data(shape, dy, weight, dx);
+            }
+
+            fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]) {
+                backward::backward_weight(shape, x, dy, dw);
+            }
+        }
+    };
+}
+convolution!(f32);
+convolution!(f64);
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Element, Source};
+use crate::gemm::{Element, Source, interleave_rows};
 
 /// The sizes of a convolution of one group, in three spatial dimensions (depth, height, width).
 #[derive(Clone, Copy, Debug)]
@@ -282,6 +282,10 @@ impl<T: Element> Source<T> for RowLanes<'_, T> {
         let offsets = &self.0.offsets[lanes.clone()];
         for (first, length, base) in self.0.runs(k) {
             let to = &mut to[first * width..(first + length) * width];
+            if stride == 1 && lanes.len() == width {
+                interleave_rows(|j| &self.0.data[base + offsets[j]..][..length], length, width, to);
+                continue;
+            }
             for (j, &offset) in offsets.iter().enumerate() {
                 let from = self.0.data[base + offset..].iter().step_by(stride);
                 to[j..].iter_mut().step_by(width).zip(from).for_each(|(to, &from)| *to = from);

@@ -7,14 +7,17 @@
 mod blocks;
 mod pack;
 mod tile;
+mod transpose;
 mod vector;
 
+use crate::conv::Convolution;
 use crate::number::Number;
 use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use tile::Kernels;
+pub(crate) use transpose::interleave_rows;
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +72,9 @@ pub enum Init<'a, T> {
     ColBias(&'a [T]),
 }
 
-/// An element type of matrix products: `f32` or `f64`.
+/// An element type of matrix products and convolutions: `f32` or `f64`.
 #[allow(private_bounds)]
-pub trait GemmElement: Element {}
+pub trait GemmElement: Element + Convolution {}
 impl GemmElement for f32 {}
 impl GemmElement for f64 {}
 
@@ -79,19 +82,33 @@ impl GemmElement for f64 {}
 pub(crate) trait Element: Number {
     /// The tiles of an instruction set that this machine has.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
+
+    /// [`multiply`], compiled in this crate and not again in every crate that calls it.
+    fn multiply(isa: Isa, problem: Problem<Self>);
+
+    /// `to[s·width + j] = rows[j][s]`: see [`transpose::interleave_plain`].
+    fn interleave(rows: [&[Self]; transpose::ROWS], width: usize, to: &mut [Self]);
 }
 
-impl Element for f32 {
-    fn kernels(isa: Isa) -> &'static Kernels<f32> {
-        tile::kernels_f32(isa)
-    }
-}
+macro_rules! element {
+    ($type:ty, $kernels:path, $interleave:path) => {
+        impl Element for $type {
+            fn kernels(isa: Isa) -> &'static Kernels<$type> {
+                $kernels(isa)
+            }
 
-impl Element for f64 {
-    fn kernels(isa: Isa) -> &'static Kernels<f64> {
-        tile::kernels_f64(isa)
-    }
+            fn multiply(isa: Isa, problem: Problem<$type>) {
+                multiply($kernels(isa), problem);
+            }
+
+            fn interleave(rows: [&[$type]; transpose::ROWS], width: usize, to: &mut [$type]) {
+                $interleave(rows, width, to);
+            }
+        }
+    };
 }
+element!(f32, tile::kernels_f32, transpose::interleave_f32);
+element!(f64, tile::kernels_f64, transpose::interleave_plain);
 
 /// `C[m, n] = init + A[m, k]·B[k, n]`; C is row-major.
 ///
@@ -137,11 +154,11 @@ pub fn gemm_batched<T: GemmElement>(
         let b_end = b_offsets.iter().max().map_or(0, |&o| o + b.reach(k, n));
         assert!(b_end <= b.data.len(), "B ({k} × {n}) needs {b_end} elements, got {}", b.data.len());
     }
-    multiply(T::kernels(isa()), Problem { m, n, k, a, a_offsets, b, b_offsets, c, init });
+    T::multiply(isa(), Problem { m, n, k, a, a_offsets, b, b_offsets, c, init });
 }
 
 /// Checked arguments of [`gemm_batched`].
-struct Problem<'a, T> {
+pub(crate) struct Problem<'a, T> {
     m: usize,
     n: usize,
     k: usize,

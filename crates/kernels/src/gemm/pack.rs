@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use super::Element;
+use super::transpose::interleave_rows;
+
 /// Something whose lanes can be packed: a matrix, or an image seen as one.
 pub(crate) trait Source<T>: Sync {
     /// Packs the steps `k` of the lanes `lanes` into `to`, `width` lanes a step.
@@ -22,7 +25,7 @@ pub(crate) struct Lanes<'a, T> {
     pub lane: usize,
 }
 
-impl<T: Copy + Default + Send + Sync> Source<T> for Lanes<'_, T> {
+impl<T: Element> Source<T> for Lanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
         let full = lanes.len() == width;
         match (self.lane, self.step, width) {
@@ -32,14 +35,7 @@ impl<T: Copy + Default + Send + Sync> Source<T> for Lanes<'_, T> {
             (1, _, 8) if full => self.copy_rows::<8>(k, lanes.start, to),
             (1, _, 16) if full => self.copy_rows::<16>(k, lanes.start, to),
             (1, _, 32) if full => self.copy_rows::<32>(k, lanes.start, to),
-            (_, 1, 4) if full => self.transpose::<4>(k, lanes.start, to),
-            (_, 1, 5) if full => self.transpose::<5>(k, lanes.start, to),
-            (_, 1, 6) if full => self.transpose::<6>(k, lanes.start, to),
-            (_, 1, 8) if full => self.transpose::<8>(k, lanes.start, to),
-            (_, 1, 13) if full => self.transpose::<13>(k, lanes.start, to),
-            (_, 1, 14) if full => self.transpose::<14>(k, lanes.start, to),
-            (_, 1, 16) if full => self.transpose::<16>(k, lanes.start, to),
-            (_, 1, 32) if full => self.transpose::<32>(k, lanes.start, to),
+            (_, 1, _) if full => self.transpose(k, lanes.start, width, to),
             _ => self.gather(k, lanes, width, to),
         }
     }
@@ -49,7 +45,7 @@ impl<T: Copy + Default + Send + Sync> Source<T> for Lanes<'_, T> {
     }
 }
 
-impl<T: Copy + Default> Lanes<'_, T> {
+impl<T: Element> Lanes<'_, T> {
     /// Steps are rows of contiguous lanes.
     fn copy_rows<const WIDTH: usize>(&self, k: Range<usize>, lane: usize, to: &mut [T]) {
         for (s, row) in k.zip(to.as_chunks_mut::<WIDTH>().0) {
@@ -59,26 +55,9 @@ impl<T: Copy + Default> Lanes<'_, T> {
     }
 
     /// Lanes are rows of contiguous steps.
-    fn transpose<const WIDTH: usize>(&self, k: Range<usize>, lane: usize, to: &mut [T]) {
-        let rows: [&[T]; WIDTH] = std::array::from_fn(|j| {
-            let from = (lane + j) * self.lane + k.start;
-            &self.data[from..from + k.len()]
-        });
-        const STEPS: usize = 8;
-        let (blocks, rest) = to[..k.len() * WIDTH].as_chunks_mut::<WIDTH>().0.as_chunks_mut::<STEPS>();
-        for (block, steps) in blocks.iter_mut().enumerate() {
-            for (j, row) in rows.iter().enumerate() {
-                let row: &[T; STEPS] = row[block * STEPS..].first_chunk().expect("a whole block");
-                for (step, &x) in steps.iter_mut().zip(row) {
-                    step[j] = x;
-                }
-            }
-        }
-        for (s, step) in rest.iter_mut().enumerate() {
-            for (to, row) in step.iter_mut().zip(rows) {
-                *to = row[k.len() / STEPS * STEPS + s];
-            }
-        }
+    fn transpose(&self, k: Range<usize>, lane: usize, width: usize, to: &mut [T]) {
+        let row = |j: usize| &self.data[(lane + j) * self.lane + k.start..][..k.len()];
+        interleave_rows(row, k.len(), width, to);
     }
 
     fn gather(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {

@@ -73,7 +73,7 @@ fn check<T: Real>(m: usize, n: usize, k: usize, a_transposed: bool, b_transposed
         for threads in [1, 3] {
             set_threads(threads);
             let mut c = c0.clone();
-            multiply(T::kernels(isa), Problem { m, n, k, a, a_offsets: &[0], b, b_offsets: &[0], c: &mut c, init });
+            T::multiply(isa, Problem { m, n, k, a, a_offsets: &[0], b, b_offsets: &[0], c: &mut c, init });
             for (at, (&x, &y)) in c.iter().zip(&expected).enumerate() {
                 assert_eq!(
                     x.bits(),

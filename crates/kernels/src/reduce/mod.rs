@@ -7,13 +7,61 @@ mod columns;
 mod tree;
 
 use crate::number::Number;
-use tree::Fold;
+use columns::fold_columns;
+use tree::{Fold, fold, fold_rows};
 
 /// An element type of reductions: `f32` or `f64`.
 #[allow(private_bounds)]
-pub trait ReduceElement: Number {}
+pub trait ReduceElement: Folds {}
 impl ReduceElement for f32 {}
 impl ReduceElement for f64 {}
+
+/// What a reduction folds with.
+#[derive(Clone, Copy)]
+pub(crate) enum Folding {
+    Sum,
+    Dot,
+    Max,
+    Min,
+}
+
+/// All reductions, compiled in this crate and not again in every crate that calls them.
+pub(crate) trait Folds: Number {
+    fn fold(folding: Folding, x: &[Self], y: &[Self]) -> Self;
+    fn fold_rows(folding: Folding, x: &[Self], columns: usize, out: &mut [Self]);
+    fn fold_columns(folding: Folding, x: &[Self], shape: [usize; 3], out: &mut [Self]);
+}
+
+macro_rules! choose {
+    ($folding:expr, $function:ident($($argument:expr),+)) => {
+        match $folding {
+            Folding::Sum => $function::<Self, Sum>($($argument),+),
+            Folding::Dot => $function::<Self, Dot>($($argument),+),
+            Folding::Max => $function::<Self, Max>($($argument),+),
+            Folding::Min => $function::<Self, Min>($($argument),+),
+        }
+    };
+}
+
+macro_rules! compile {
+    ($type:ty) => {
+        impl Folds for $type {
+            fn fold(folding: Folding, x: &[Self], y: &[Self]) -> Self {
+                choose!(folding, fold(x, y))
+            }
+
+            fn fold_rows(folding: Folding, x: &[Self], columns: usize, out: &mut [Self]) {
+                choose!(folding, fold_rows(x, columns, out))
+            }
+
+            fn fold_columns(folding: Folding, x: &[Self], shape: [usize; 3], out: &mut [Self]) {
+                choose!(folding, fold_columns(x, shape, out))
+            }
+        }
+    };
+}
+compile!(f32);
+compile!(f64);
 
 macro_rules! folds {
     ($($(#[$doc:meta])* $name:ident: $empty:ident, |$sum:ident, $x:ident, $y:ident| $step:expr, |$a:ident, $b:ident| $merge:expr;)+) => {$(
@@ -55,7 +103,7 @@ fn smaller<T: Number>(a: T, b: T) -> T {
 
 /// The sum of the elements; 0 for none.
 pub fn sum<T: ReduceElement>(x: &[T]) -> T {
-    tree::fold::<T, Sum>(x, x)
+    T::fold(Folding::Sum, x, x)
 }
 
 /// The sum of `x[i]·y[i]`, each product added without rounding it first.
@@ -65,22 +113,22 @@ pub fn sum<T: ReduceElement>(x: &[T]) -> T {
 #[track_caller]
 pub fn dot<T: ReduceElement>(x: &[T], y: &[T]) -> T {
     assert_eq!(x.len(), y.len(), "a dot product takes two vectors of one length");
-    tree::fold::<T, Dot>(x, y)
+    T::fold(Folding::Dot, x, y)
 }
 
 /// The sum of `x[i]²`.
 pub fn sum_squares<T: ReduceElement>(x: &[T]) -> T {
-    tree::fold::<T, Dot>(x, x)
+    T::fold(Folding::Dot, x, x)
 }
 
 /// The largest element, NaN if there is one, -∞ for none.
 pub fn max<T: ReduceElement>(x: &[T]) -> T {
-    tree::fold::<T, Max>(x, x)
+    T::fold(Folding::Max, x, x)
 }
 
 /// The smallest element, NaN if there is one, ∞ for none.
 pub fn min<T: ReduceElement>(x: &[T]) -> T {
-    tree::fold::<T, Min>(x, x)
+    T::fold(Folding::Min, x, x)
 }
 
 macro_rules! axes {
@@ -92,7 +140,7 @@ macro_rules! axes {
         #[track_caller]
         pub fn $rows<T: ReduceElement>(x: &[T], columns: usize, out: &mut [T]) {
             assert_eq!(x.len(), columns * out.len(), "x is [{}, {columns}]", out.len());
-            tree::fold_rows::<T, $fold>(x, columns, out);
+            T::fold_rows(Folding::$fold, x, columns, out);
         }
 
         #[doc = concat!("The ", $name, " over the middle axis: `[outer, reduce, inner] → [outer, inner]`.")]
@@ -103,7 +151,7 @@ macro_rules! axes {
         pub fn $columns<T: ReduceElement>(x: &[T], [outer, reduce, inner]: [usize; 3], out: &mut [T]) {
             assert_eq!(x.len(), outer * reduce * inner, "x is [{outer}, {reduce}, {inner}]");
             assert_eq!(out.len(), outer * inner, "out is [{outer}, {inner}]");
-            columns::fold_columns::<T, $fold>(x, [outer, reduce, inner], out);
+            T::fold_columns(Folding::$fold, x, [outer, reduce, inner], out);
         }
     )+};
 }

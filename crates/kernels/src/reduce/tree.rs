@@ -93,14 +93,15 @@ fn block<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
 /// Folds two slices of one length on this thread. For use inside a [`Kernel`].
 #[inline(always)]
 pub(crate) fn fold_inline<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
-    if x.len() <= BLOCK {
-        return block::<T, F>(x, y);
+    let mut tree = None;
+    for (x_block, y_block) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+        let value = block::<T, F>(x_block, y_block);
+        if x.len() <= BLOCK {
+            return value;
+        }
+        tree.get_or_insert_with(Pairwise::new).push(value, F::merge);
     }
-    let mut tree = Pairwise::new();
-    for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-        tree.push(block::<T, F>(x, y), F::merge);
-    }
-    tree.finish(F::merge).unwrap_or(F::EMPTY)
+    tree.and_then(|tree| tree.finish(F::merge)).unwrap_or(F::EMPTY)
 }
 
 struct FoldKernel<'a, T, F>(&'a [T], &'a [T], std::marker::PhantomData<F>);

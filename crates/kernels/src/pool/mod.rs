@@ -1,0 +1,219 @@
+//! Maximum and average pooling in one to three dimensions, over `[planes, depth, height, width]`.
+//!
+//! A plane is one channel of one image; each is computed by one task, in the order of its outputs.
+
+mod rows;
+mod windows;
+
+use crate::number::Number;
+use crate::simd::dispatch;
+use crate::threads::{SharedMut, for_chunks};
+use rows::{MaxPlane, Plane, SumPlane};
+
+/// Window elements worth a task.
+const TASK: usize = 1 << 14;
+
+/// The sizes of a pooling. One and two dimensions have leading ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolShape {
+    /// Images times channels.
+    pub planes: usize,
+    /// Depth, height and width of a plane of `x`.
+    pub input: [usize; 3],
+    /// Depth, height and width of a plane of `y`.
+    pub output: [usize; 3],
+    /// Which inputs belong to an output.
+    pub windows: Windows,
+}
+
+/// Which inputs belong to an output, along each axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Windows {
+    /// A kernel that moves by a stride.
+    Strided {
+        /// Elements of a window.
+        kernel: [usize; 3],
+        /// Distance of neighbouring windows.
+        stride: [usize; 3],
+        /// Padding before the first input.
+        pad_begin: [usize; 3],
+        /// Padding after the last input.
+        pad_end: [usize; 3],
+        /// Distance of neighbouring elements of a window.
+        dilation: [usize; 3],
+    },
+    /// Output `i` of `n` takes the inputs from `⌊i·size/n⌋` to `⌈(i+1)·size/n⌉`, as PyTorch's adaptive pooling.
+    Adaptive,
+}
+
+/// What an average is divided by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Divisor {
+    /// The elements of the window that lie in the padded input (PyTorch's `count_include_pad`).
+    Padded,
+    /// The elements of the window that lie in the input.
+    Inside,
+    /// A given number.
+    Fixed(usize),
+}
+
+/// An element type of pooling: `f32` or `f64`.
+#[allow(private_bounds)]
+pub trait PoolElement: Number {}
+impl PoolElement for f32 {}
+impl PoolElement for f64 {}
+
+impl PoolShape {
+    /// Elements of `x`.
+    pub fn x_len(&self) -> usize {
+        self.planes * self.area()
+    }
+
+    /// Elements of `y`.
+    pub fn y_len(&self) -> usize {
+        self.planes * self.positions()
+    }
+
+    fn area(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    fn positions(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    #[track_caller]
+    fn check(&self, x: usize, y: usize) {
+        if let Windows::Strided { kernel, stride, dilation, .. } = self.windows {
+            let positive = [kernel, stride, dilation].iter().flatten().all(|&size| size > 0);
+            assert!(positive, "kernel, stride and dilation are at least 1: {self:?}");
+        }
+        assert_eq!((x, y), (self.x_len(), self.y_len()), "lengths of x and y: {self:?}");
+    }
+
+    /// Planes that are worth a task.
+    fn planes_of_task(&self) -> usize {
+        TASK.div_ceil(self.area().max(self.positions()).max(1))
+    }
+}
+
+/// `y` = the largest element of each window, `indices` its flat place in the input plane, the first of equals; a NaN
+/// counts as the largest. A window outside the input gives -∞ and index 0.
+///
+/// # Panics
+/// If a slice does not have the shape's length.
+#[track_caller]
+pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i64]) {
+    shape.check(x.len(), y.len());
+    assert_eq!(indices.len(), y.len(), "one index for every output");
+    let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
+    let taps = shape.taps();
+    let (y, indices) = (SharedMut::new(y), SharedMut::new(indices));
+    for_chunks(shape.planes, shape.planes_of_task(), |planes| {
+        for plane in planes {
+            let x = &x[plane * area..(plane + 1) * area];
+            let range = plane * positions..(plane + 1) * positions;
+            // SAFETY: a plane is one task's alone.
+            let (y, indices) = unsafe { (y.range(range.clone()), indices.range(range)) };
+            y.fill(T::NEGATIVE_INFINITY);
+            shape.for_windows(&spans, |output, window| {
+                indices[output] = if window.count.contains(&0) { 0 } else { window.origin as i64 };
+            });
+            if let Some((taps, stride)) = &taps {
+                let plane = Plane { shape, spans: &spans, taps, stride: *stride };
+                dispatch(MaxPlane { plane, x, y, indices });
+                continue;
+            }
+            shape.for_windows(&spans, |output, window| {
+                window.for_each(|at| {
+                    let value = x[at];
+                    #[allow(clippy::eq_op)] // a NaN is what differs from itself
+                    if value > y[output] || value != value {
+                        (y[output], indices[output]) = (value, at as i64);
+                    }
+                });
+            });
+        }
+    });
+}
+
+/// `dx`, the gradient of [`max_pool`]: every `dy` is added where its output came from, in the order of the outputs.
+///
+/// # Panics
+/// If a slice does not have the shape's length, or an index lies outside the input plane.
+#[track_caller]
+pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &[i64], dx: &mut [T]) {
+    shape.check(dx.len(), dy.len());
+    assert_eq!(indices.len(), dy.len(), "one index for every output");
+    let (area, positions) = (shape.area(), shape.positions());
+    let dx = SharedMut::new(dx);
+    for_chunks(shape.planes, shape.planes_of_task(), |planes| {
+        for plane in planes {
+            // SAFETY: a plane is one task's alone.
+            let dx = unsafe { dx.range(plane * area..(plane + 1) * area) };
+            dx.fill(T::ZERO);
+            let range = plane * positions..(plane + 1) * positions;
+            for (&dy, &index) in dy[range.clone()].iter().zip(&indices[range]) {
+                if !dx.is_empty() {
+                    dx[index as usize] += dy;
+                }
+            }
+        }
+    });
+}
+
+/// `y` = the mean of each window; its sum runs over the window in order.
+///
+/// # Panics
+/// If a slice does not have the shape's length.
+#[track_caller]
+pub fn avg_pool<T: PoolElement + From<f32>>(shape: &PoolShape, divisor: Divisor, x: &[T], y: &mut [T]) {
+    shape.check(x.len(), y.len());
+    let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
+    let taps = shape.taps();
+    let y = SharedMut::new(y);
+    for_chunks(shape.planes, shape.planes_of_task(), |planes| {
+        for plane in planes {
+            let x = &x[plane * area..(plane + 1) * area];
+            // SAFETY: a plane is one task's alone.
+            let y = unsafe { y.range(plane * positions..(plane + 1) * positions) };
+            y.fill(T::ZERO);
+            match &taps {
+                Some((taps, stride)) => {
+                    let plane = Plane { shape, spans: &spans, taps, stride: *stride };
+                    dispatch(SumPlane { plane, x, y });
+                }
+                None => shape.for_windows(&spans, |output, window| window.for_each(|at| y[output] += x[at])),
+            }
+            shape.for_windows(&spans, |output, window| {
+                y[output] = y[output] / window.divisor(divisor, |n| T::from(n as f32));
+            });
+        }
+    });
+}
+
+/// `dx`, the gradient of [`avg_pool`]: every `dy` is spread over its window, in the order of the outputs.
+///
+/// # Panics
+/// If a slice does not have the shape's length.
+#[track_caller]
+pub fn avg_pool_backward<T: PoolElement + From<f32>>(shape: &PoolShape, divisor: Divisor, dy: &[T], dx: &mut [T]) {
+    shape.check(dx.len(), dy.len());
+    let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
+    let dx = SharedMut::new(dx);
+    for_chunks(shape.planes, shape.planes_of_task(), |planes| {
+        for plane in planes {
+            let dy = &dy[plane * positions..(plane + 1) * positions];
+            // SAFETY: a plane is one task's alone.
+            let dx = unsafe { dx.range(plane * area..(plane + 1) * area) };
+            dx.fill(T::ZERO);
+            shape.for_windows(&spans, |output, window| {
+                let share = dy[output] / window.divisor(divisor, |n| T::from(n as f32));
+                window.for_each(|at| dx[at] += share);
+            });
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;

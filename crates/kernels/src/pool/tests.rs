@@ -1,0 +1,95 @@
+//! Pooling against worked examples and against the definition.
+
+use super::*;
+use crate::threads::set_threads;
+
+fn strided(input: [usize; 3], kernel: [usize; 3], stride: usize, pad: usize, dilation: usize) -> PoolShape {
+    let pads = input.map(|size| if size > 1 { pad } else { 0 });
+    let output = std::array::from_fn(|d| (input[d] + 2 * pads[d] - dilation * (kernel[d] - 1) - 1) / stride + 1);
+    let windows =
+        Windows::Strided { kernel, stride: [stride; 3], pad_begin: pads, pad_end: pads, dilation: [dilation; 3] };
+    PoolShape { planes: 3, input, output, windows }
+}
+
+/// Worked by hand; PyTorch's `max_pool2d(x, 2, 1, 1, return_indices=True)` and `avg_pool2d(x, 2, 1, 1)`.
+#[test]
+fn a_small_plane() {
+    let shape = PoolShape { planes: 1, ..strided([1, 2, 2], [1, 2, 2], 1, 1, 1) };
+    let x = [1.0f32, -2.0, 3.0, 4.0];
+    let (mut y, mut indices) = ([0.0; 9], [0; 9]);
+    max_pool(&shape, &x, &mut y, &mut indices);
+    assert_eq!(y, [1.0, 1.0, -2.0, 3.0, 4.0, 4.0, 3.0, 4.0, 4.0]);
+    assert_eq!(indices, [0, 0, 1, 2, 3, 3, 2, 3, 3]);
+    avg_pool(&shape, Divisor::Padded, &x, &mut y);
+    assert_eq!(y, [0.25, -0.25, -0.5, 1.0, 1.5, 0.5, 0.75, 1.75, 1.0]);
+    avg_pool(&shape, Divisor::Inside, &x, &mut y);
+    assert_eq!(y, [1.0, -0.5, -2.0, 2.0, 1.5, 1.0, 3.0, 3.5, 4.0]);
+    let mut dx = [9.0; 4];
+    max_pool_backward(&shape, &[1.0; 9], &indices, &mut dx);
+    assert_eq!(dx, [2.0, 1.0, 2.0, 4.0]);
+    avg_pool_backward(&shape, Divisor::Fixed(4), &[1.0; 9], &mut dx);
+    assert_eq!(dx, [1.0; 4]);
+}
+
+#[test]
+fn a_nan_is_the_largest_and_equals_keep_the_first() {
+    let shape = PoolShape { planes: 1, ..strided([1, 1, 4], [1, 1, 2], 2, 0, 1) };
+    let (mut y, mut indices) = ([0.0; 2], [0; 2]);
+    max_pool(&shape, &[5.0f64, 5.0, f64::NAN, 7.0], &mut y, &mut indices);
+    assert_eq!((y[0], indices), (5.0, [0, 2]));
+    assert!(y[1].is_nan());
+    max_pool(&shape, &[f64::NEG_INFINITY; 4], &mut y, &mut indices);
+    assert_eq!(indices, [0, 2]);
+}
+
+/// The mean and the largest element of the definition's window, by a search over all inputs.
+#[test]
+fn shapes_equal_the_definition_for_all_threads() {
+    for shape in [
+        strided([1, 7, 9], [1, 3, 2], 2, 1, 1),
+        strided([4, 5, 6], [2, 3, 3], 1, 1, 2),
+        strided([1, 1, 40], [1, 1, 5], 3, 2, 2),
+    ] {
+        let Windows::Strided { kernel, stride, pad_begin, dilation, .. } = shape.windows else { unreachable!() };
+        let x: Vec<f64> = (0..shape.x_len()).map(|i| ((i * 7919) % 1009) as f64 / 500.0 - 1.0).collect();
+        for threads in [1, 3] {
+            set_threads(threads);
+            let [mut mean, mut largest] = [vec![0.0; shape.y_len()], vec![0.0; shape.y_len()]];
+            let mut indices = vec![0; shape.y_len()];
+            avg_pool(&shape, Divisor::Inside, &x, &mut mean);
+            max_pool(&shape, &x, &mut largest, &mut indices);
+            for at in 0..shape.y_len() {
+                let (plane, output) = (at / shape.positions(), at % shape.positions());
+                let split =
+                    |at: usize, size: [usize; 3]| [at / (size[1] * size[2]), at / size[2] % size[1], at % size[2]];
+                let output = split(output, shape.output);
+                let members: Vec<usize> = (0..shape.area())
+                    .filter(|&i| {
+                        let place = split(i, shape.input);
+                        (0..3).all(|d| {
+                            let from = (place[d] + pad_begin[d]).checked_sub(output[d] * stride[d]);
+                            from.is_some_and(|f| f.is_multiple_of(dilation[d]) && f / dilation[d] < kernel[d])
+                        })
+                    })
+                    .collect();
+                let values = members.iter().map(|&i| x[plane * shape.area() + i]);
+                let exact = values.clone().sum::<f64>() / members.len() as f64;
+                assert!((mean[at] - exact).abs() < 1e-14, "{shape:?} {at}");
+                assert_eq!(largest[at], values.fold(f64::NEG_INFINITY, f64::max));
+                assert_eq!(x[plane * shape.area() + indices[at] as usize], largest[at]);
+            }
+        }
+    }
+}
+
+#[test]
+fn adaptive_windows_follow_pytorch() {
+    // 7 inputs in 3 outputs: [0, 3), [2, 5), [4, 7).
+    let shape = PoolShape { planes: 1, input: [1, 1, 7], output: [1, 1, 3], windows: Windows::Adaptive };
+    let mut y = [0.0; 3];
+    avg_pool(&shape, Divisor::Inside, &[0.0f32, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &mut y);
+    assert_eq!(y, [1.0, 3.0, 5.0]);
+    let mut dx = [0.0; 7];
+    avg_pool_backward(&shape, Divisor::Inside, &[3.0f32, 6.0, 9.0], &mut dx);
+    assert_eq!(dx, [1.0, 1.0, 3.0, 2.0, 5.0, 3.0, 3.0]);
+}

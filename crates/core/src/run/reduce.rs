@@ -12,6 +12,7 @@
 use crate::op::{Input, Output};
 use crate::tensor::{Element, Layout};
 use hadal_kernels::threads::for_chunks_mut;
+use std::ops::Range;
 
 use super::map::{CHUNK, Reader};
 
@@ -80,20 +81,83 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
         L: Fn(T, usize) -> A,
         S: Fn(A) -> Y,
     {
-        let rows = Rows::<T>::new(x, axes);
-        let y = y.slice::<Y>();
-        let (outputs, blocks) = (y.len(), rows.leaves().div_ceil(BLOCK));
+        let driver = Driver {
+            rows: Rows::<T>::new(x, axes),
+            along: &|values, start| self.along(values, start),
+            across: &|rows, columns, start| self.across(rows, columns, start),
+            join: &self.join,
+        };
+        driver.run(self.empty, y.slice(), &self.store);
+    }
+
+    /// One leaf of one row: `values` begins with element `start` of the row.
+    fn along<T: Element>(&self, values: &[T], start: usize) -> A
+    where
+        L: Fn(T, usize) -> A,
+    {
+        let mut lanes = [(self.load)(values[0], start); LANES];
+        for (lane, (i, &value)) in lanes.iter_mut().zip(values.iter().enumerate()) {
+            *lane = (self.load)(value, start + i);
+        }
+        let (blocks, rest) = values[LANES.min(values.len())..].as_chunks::<LANES>();
+        for (b, block) in blocks.iter().enumerate() {
+            for i in 0..LANES {
+                lanes[i] = (self.join)(lanes[i], (self.load)(block[i], start + (b + 1) * LANES + i));
+            }
+        }
+        for (i, &value) in rest.iter().enumerate() {
+            lanes[i] = (self.join)(lanes[i], (self.load)(value, start + (blocks.len() + 1) * LANES + i));
+        }
+        halve(&mut lanes, values.len(), |a, b| *a = (self.join)(*a, b));
+        lanes[0]
+    }
+
+    /// The same leaf of neighbouring rows, whose first elements lie at `columns`.
+    fn across<T: Element>(&self, rows: &Rows<T>, columns: Range<usize>, start: usize) -> [A; WIDTH]
+    where
+        L: Fn(T, usize) -> A,
+    {
+        let len = LEAF.min(rows.len - start);
+        let mut lanes = [[self.empty; WIDTH]; LANES];
+        for (i, at) in rows.row.positions_from(start).take(len).enumerate() {
+            let lane = &mut lanes[i % LANES][..columns.len()];
+            let values = &rows.all[columns.start.wrapping_add(at)..][..columns.len()];
+            for (state, &value) in lane.iter_mut().zip(values) {
+                let new = (self.load)(value, start + i);
+                *state = if i < LANES { new } else { (self.join)(*state, new) };
+            }
+        }
+        halve(&mut lanes, len, |a, b| {
+            a.iter_mut().zip(b).take(columns.len()).for_each(|(a, b)| *a = (self.join)(*a, b));
+        });
+        lanes[0]
+    }
+}
+
+/// The walk over leaves, which is compiled once per type of element and state, not once per op.
+struct Driver<'a, T, A> {
+    rows: Rows<'a, T>,
+    along: &'a (dyn Fn(&[T], usize) -> A + Sync),
+    across: &'a Across<'a, T, A>,
+    join: &'a (dyn Fn(A, A) -> A + Sync),
+}
+
+type Across<'a, T, A> = dyn Fn(&Rows<T>, Range<usize>, usize) -> [A; WIDTH] + Sync + 'a;
+
+impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
+    fn run<Y: Send>(&self, empty: A, y: &mut [Y], store: &(dyn Fn(A) -> Y + Sync)) {
+        let (outputs, blocks) = (y.len(), self.rows.leaves().div_ceil(BLOCK));
         match blocks {
-            0 => y.fill((self.store)(self.empty)),
-            1 => self.fill(&rows, 1, y, &self.store),
+            0 => y.iter_mut().for_each(|y| *y = store(empty)),
+            1 => self.fill(1, y, store),
             _ => {
-                let mut parts = vec![self.empty; blocks * outputs];
-                self.fill(&rows, blocks, &mut parts, &|state| state);
-                for_chunks_mut(y, (CHUNK / blocks).max(1), |task, part| {
-                    let first = task * (CHUNK / blocks).max(1);
+                let mut parts = vec![empty; blocks * outputs];
+                self.fill(blocks, &mut parts, &|state| state);
+                let per_task = (CHUNK / blocks).max(1);
+                for_chunks_mut(y, per_task, |task, part| {
                     for (o, y) in part.iter_mut().enumerate() {
-                        let state = tree(0, blocks, &mut |b| parts[b * outputs + first + o], &self.join);
-                        *y = (self.store)(state);
+                        let part = |b: usize| parts[b * outputs + task * per_task + o];
+                        *y = store(tree(0, blocks, &part, &self.join));
                     }
                 });
             }
@@ -101,78 +165,36 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
     }
 
     /// `out[block, output]`: the state of each block of each row, through `store`.
-    fn fill<T: Element, Z: Send>(&self, rows: &Rows<T>, blocks: usize, out: &mut [Z], store: &(impl Fn(A) -> Z + Sync))
-    where
-        L: Fn(T, usize) -> A,
-    {
-        let outputs = out.len() / blocks;
+    fn fill<Z: Send>(&self, blocks: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
+        let (rows, outputs) = (&self.rows, out.len() / blocks);
         let wide = if rows.run > 1 { WIDTH } else { 1 };
         let per_task = (CHUNK / (rows.len.min(BLOCK * LEAF) * wide)).max(1) * wide;
-        for_chunks_mut(out, per_task, |task, part| {
-            let mut done = 0;
-            while done < part.len() {
-                let (block, output) = ((task * per_task + done) / outputs, (task * per_task + done) % outputs);
-                let leaves = block * BLOCK..rows.leaves().min((block + 1) * BLOCK);
-                if rows.run == 1 {
-                    let mut leaf = |leaf| self.along(rows, output, leaf);
-                    part[done] = store(tree(leaves.start, leaves.len(), &mut leaf, &self.join));
-                    done += 1;
-                    continue;
+        let join_all = |a: [A; WIDTH], b: [A; WIDTH]| std::array::from_fn(|i| (self.join)(a[i], b[i]));
+        for_chunks_mut(out, per_task, |task, mut part| {
+            let mut number = task * per_task;
+            while !part.is_empty() {
+                let (block, output) = (number / outputs, number % outputs);
+                let first = block * BLOCK;
+                let leaves = (rows.leaves() - first).min(BLOCK);
+                let width = if rows.run > 1 { WIDTH.min(rows.run - output % rows.run).min(part.len()) } else { 1 };
+                let (now, later) = part.split_at_mut(width);
+                if rows.run > 1 {
+                    let at = rows.outputs.positions_from(output).next().expect("an output of this number");
+                    let leaf = |leaf: usize| (self.across)(rows, at..at + width, leaf * LEAF);
+                    let states = tree(first, leaves, &leaf, &join_all);
+                    now.iter_mut().zip(states).for_each(|(z, state)| *z = store(state));
+                } else {
+                    now[0] = store(tree(first, leaves, &|leaf| self.leaf(output, leaf * LEAF), &self.join));
                 }
-                let width = WIDTH.min(rows.run - output % rows.run).min(part.len() - done);
-                let first = rows.outputs.positions_from(output).next().expect("an output of this number");
-                let mut leaf = |leaf| self.across(rows, first, width, leaf);
-                let states = tree(leaves.start, leaves.len(), &mut leaf, &|a: [A; WIDTH], b: [A; WIDTH]| {
-                    std::array::from_fn(|i| (self.join)(a[i], b[i]))
-                });
-                part[done..done + width].iter_mut().zip(states).for_each(|(z, state)| *z = store(state));
-                done += width;
+                (part, number) = (later, number + width);
             }
         });
     }
 
-    /// One leaf of one row, whose elements are read as a slice.
-    fn along<T: Element>(&self, rows: &Rows<T>, output: usize, leaf: usize) -> A
-    where
-        L: Fn(T, usize) -> A,
-    {
-        let (start, mut tile) = (leaf * LEAF, [T::default(); LEAF]);
-        let len = LEAF.min(rows.len - start);
-        let values = rows.reader.tile(output * rows.len + start, len, &mut tile);
-        let mut lanes = [(self.load)(values[0], start); LANES];
-        let (blocks, rest) = values.as_chunks::<LANES>();
-        for (b, block) in blocks.iter().enumerate() {
-            for i in 0..LANES {
-                let state = (self.load)(block[i], start + b * LANES + i);
-                lanes[i] = if b == 0 { state } else { (self.join)(lanes[i], state) };
-            }
-        }
-        for (i, &value) in rest.iter().enumerate() {
-            let state = (self.load)(value, start + blocks.len() * LANES + i);
-            lanes[i] = if blocks.is_empty() { state } else { (self.join)(lanes[i], state) };
-        }
-        halve(&mut lanes, len, |a, b| *a = (self.join)(*a, b));
-        lanes[0]
-    }
-
-    /// The same leaf of up to `WIDTH` rows whose first elements are neighbours.
-    fn across<T: Element>(&self, rows: &Rows<T>, first: usize, width: usize, leaf: usize) -> [A; WIDTH]
-    where
-        L: Fn(T, usize) -> A,
-    {
-        let start = leaf * LEAF;
-        let len = LEAF.min(rows.len - start);
-        let mut lanes = [[self.empty; WIDTH]; LANES];
-        for (i, at) in rows.row.positions_from(start).take(len).enumerate() {
-            let lane = &mut lanes[i % LANES][..width];
-            let values = &rows.all[first.wrapping_add(at)..][..width];
-            for (state, &value) in lane.iter_mut().zip(values) {
-                let new = (self.load)(value, start + i);
-                *state = if i < LANES { new } else { (self.join)(*state, new) };
-            }
-        }
-        halve(&mut lanes, len, |a, b| a.iter_mut().zip(b).take(width).for_each(|(a, b)| *a = (self.join)(*a, b)));
-        lanes[0]
+    /// The leaf of a row that begins with its element `start`.
+    fn leaf(&self, output: usize, start: usize) -> A {
+        let (len, mut tile) = (LEAF.min(self.rows.len - start), [T::default(); LEAF]);
+        (self.along)(self.rows.reader.tile(output * self.rows.len + start, len, &mut tile), start)
     }
 }
 
@@ -189,11 +211,32 @@ fn halve<A: Copy>(lanes: &mut [A; LANES], len: usize, mut join: impl FnMut(&mut 
 }
 
 /// Leaves `first..first + count` joined by a binary tree, the left side being a power of two.
-fn tree<A>(first: usize, count: usize, leaf: &mut impl FnMut(usize) -> A, join: &impl Fn(A, A) -> A) -> A {
+fn tree<A>(first: usize, count: usize, leaf: &impl Fn(usize) -> A, join: &impl Fn(A, A) -> A) -> A {
     if count == 1 {
         return leaf(first);
     }
     let left = count.next_power_of_two() / 2;
-    let a = tree(first, left, leaf, join);
-    join(a, tree(first + left, count - left, leaf, join))
+    join(tree(first, left, leaf, join), tree(first + left, count - left, leaf, join))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    /// Rows of several blocks, with a remainder in every unit: long enough for all levels of the tree.
+    #[test]
+    fn long_rows_sum_to_the_same_bits_along_and_across() {
+        let n = super::BLOCK * super::LEAF * 3 + 5 * super::LEAF + 37;
+        let values: Vec<f32> = (0..2 * n).map(|i| ((i * 7919) % 10007) as f32 / 10007.0 - 0.25).collect();
+        let x = Tensor::from_vec(values.clone(), [2, n]);
+        let exact = |r: usize| values[r * n..(r + 1) * n].iter().map(|&v| v as f64).sum::<f64>();
+        let along = x.sum(1).to_vec::<f32>();
+        for (r, sum) in along.iter().enumerate() {
+            assert!((*sum as f64 - exact(r)).abs() < 1e-6 * exact(r), "{sum} is not {}", exact(r));
+        }
+        let columns = x.t().contiguous();
+        assert_eq!(columns.sum(0).to_vec::<f32>(), along);
+        assert_eq!(x.t().sum(0).to_vec::<f32>(), along);
+        assert_eq!(columns.argmax(0).to_vec::<i64>(), x.argmax(1).to_vec::<i64>());
+    }
 }

@@ -35,11 +35,18 @@ pub use hadal_kernels::pool::Divisor;
 pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use ops::conv::convolution::{Convolution, Padding};
+pub use ops::index::scatter_reduce::Combine;
+pub use ops::index::searchsorted::Side;
+pub use ops::index::unique::Unique;
 pub use ops::linalg::matrix_norm::MatrixNorm;
 pub use ops::loss::cross_entropy::{CrossEntropyOptions, Reduction};
 pub use ops::loss::ctc::CtcOptions;
 pub use ops::pool::interpolate::{Interpolation, Resize};
 pub use ops::pool::pooling::Pooling;
+pub use ops::reduce::quantile::QuantileMethod;
+pub use ops::shape::meshgrid::Indexing;
+pub use ops::shape::pad::Border;
+pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{

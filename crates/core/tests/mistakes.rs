@@ -1,8 +1,7 @@
 //! Mistakes people make with tensors, and exactly what they are told: what was given, what was expected, and
 //! where it helps, what to write instead.
 
-use hadal_core::ops::shape::pad::Padding;
-use hadal_core::{DType, Keep, Param, Result, Tensor, grad, no_grad};
+use hadal_core::{Border, DType, Keep, Param, Result, Tensor, grad, no_grad};
 use std::sync::Mutex;
 
 fn ones(shape: &[usize]) -> Tensor {
@@ -97,7 +96,7 @@ fn tensors_that_do_not_join() {
     says(ones(&[6]).try_split_sizes(&[2, 3], 0), "split needs sizes that sum to 6 (axis 0 of [6]), got [2, 3]");
     says(ones(&[6]).try_chunk(0, 0), "chunk needs at least 1 piece, got 0");
     says(
-        ones(&[3]).try_pad([(3, 0)], Padding::Reflect),
+        ones(&[3]).try_pad([(3, 0)], Border::Reflect),
         "pad got (3, 0) for an axis of size 3 (shape [3]); Reflect allows less than the size",
     );
 }

@@ -4,8 +4,7 @@ use super::lazy::Lazy;
 use crate::Layer;
 use crate::compat::{self, Defaults};
 use crate::init::Initialiser;
-use hadal_core::ops::shape::pad;
-use hadal_core::{Convolution, Error, Module, Padding, Param, Result, Shape, Tag, Tensor};
+use hadal_core::{Border, Convolution, Error, Module, Padding, Param, Result, Shape, Tag, Tensor};
 
 /// A convolution over `D` axes: `[batch, in, …]` to `[batch, out, …]`. The batch axis may be missing.
 ///
@@ -29,7 +28,7 @@ pub struct Conv<const D: usize> {
     #[module(config)]
     options: Convolution,
     #[module(config)]
-    border: Option<pad::Padding>,
+    border: Option<Border>,
     #[module(config)]
     lazy: Option<Lazy>,
     tag: Tag,
@@ -103,7 +102,7 @@ impl<const D: usize> Conv<D> {
     }
 
     /// What the padding consists of, instead of zeros.
-    pub fn border(mut self, border: pad::Padding) -> Conv<D> {
+    pub fn border(mut self, border: Border) -> Conv<D> {
         self.border = Some(border);
         self
     }
@@ -205,9 +204,9 @@ mod tests {
             .padding(size("padding"))
             .groups(size("groups"));
         Box::new(match a.text("padding_mode") {
-            "reflect" => layer.border(pad::Padding::Reflect),
-            "replicate" => layer.border(pad::Padding::Replicate),
-            "circular" => layer.border(pad::Padding::Circular),
+            "reflect" => layer.border(Border::Reflect),
+            "replicate" => layer.border(Border::Replicate),
+            "circular" => layer.border(Border::Circular),
             _ => layer,
         })
     }

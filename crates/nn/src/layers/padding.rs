@@ -1,8 +1,7 @@
 //! `Pad`: elements added around the last axes.
 
 use crate::Layer;
-use hadal_core::ops::shape::pad::Padding;
-use hadal_core::{Module, Scalar, Tag, Tensor};
+use hadal_core::{Border, Module, Scalar, Tag, Tensor};
 
 /// Adds elements around the last axes: PyTorch's `ZeroPad2d`, `ReflectionPad1d`, `ConstantPad3d` and so on.
 ///
@@ -18,39 +17,39 @@ pub struct Pad {
     #[module(config)]
     amounts: Vec<(isize, isize)>,
     #[module(config)]
-    padding: Padding,
+    padding: Border,
     tag: Tag,
 }
 
 impl Pad {
     /// `amounts` are (before, after) of the last axes, in their order; negative ones cut off.
-    pub fn new(amounts: impl Into<Vec<(isize, isize)>>, padding: Padding) -> Pad {
+    pub fn new(amounts: impl Into<Vec<(isize, isize)>>, padding: Border) -> Pad {
         Pad { amounts: amounts.into(), padding, tag: Tag::new("Pad") }
     }
 
     /// With zeros.
     pub fn zeros(amounts: impl Into<Vec<(isize, isize)>>) -> Pad {
-        Pad::new(amounts, Padding::ZEROS)
+        Pad::new(amounts, Border::ZEROS)
     }
 
     /// With a number.
     pub fn constant(amounts: impl Into<Vec<(isize, isize)>>, value: impl Into<Scalar>) -> Pad {
-        Pad::new(amounts, Padding::Constant(value.into()))
+        Pad::new(amounts, Border::Constant(value.into()))
     }
 
     /// Mirrored at the border elements.
     pub fn reflect(amounts: impl Into<Vec<(isize, isize)>>) -> Pad {
-        Pad::new(amounts, Padding::Reflect)
+        Pad::new(amounts, Border::Reflect)
     }
 
     /// The border elements repeated.
     pub fn replicate(amounts: impl Into<Vec<(isize, isize)>>) -> Pad {
-        Pad::new(amounts, Padding::Replicate)
+        Pad::new(amounts, Border::Replicate)
     }
 
     /// The other end continued.
     pub fn circular(amounts: impl Into<Vec<(isize, isize)>>) -> Pad {
-        Pad::new(amounts, Padding::Circular)
+        Pad::new(amounts, Border::Circular)
     }
 }
 

@@ -57,7 +57,7 @@ impl Tensor {
     /// sorted: a vector, or rows `[…, n]` for values `[…, k]`. NaN belongs at the end.
     ///
     /// ```
-    /// # use hadal_core::{Tensor, ops::index::searchsorted::Side};
+    /// # use hadal_core::{Side, Tensor};
     /// let sorted = Tensor::from([1.0f32, 2.0, 2.0]);
     /// assert_eq!(sorted.searchsorted(&Tensor::from([2.0f32, 5.0]), Side::Left).to_vec::<i64>(), [1, 3]);
     /// ```

@@ -1,7 +1,7 @@
 //! `median`: the middle element along an axis.
 
+use crate::Order;
 use crate::ops::prelude::*;
-use crate::ops::sort::argsort::Order;
 
 #[fallible]
 impl Tensor {

@@ -1,6 +1,7 @@
 //! `prod`: the product over any axes.
 
 use crate::ops::prelude::*;
+use crate::{Border, Scalar};
 
 #[derive(Debug)]
 struct Prod {
@@ -49,16 +50,17 @@ impl Op for Prod {
         }
         // The reduced axes as one, at the end.
         let rank = x.rank() as isize;
-        let last: Vec<isize> = (rank - self.axes.len() as isize..rank).collect();
+        let first = rank - self.axes.len() as isize;
+        let last: Vec<isize> = (first..rank).collect();
         let rows = x.movedim(&self.axes[..], &last[..]);
-        let row = rows.unsqueeze(-1).flatten(last[0], -1);
-        let before = |row: &Tensor| row.narrow(-1, 0, row.size(-1) - 1).cumprod(-1).pad([(1, 0)], ONES);
+        let row = rows.unsqueeze(-1).flatten(first, -1);
+        let before = |row: &Tensor| {
+            row.narrow(-1, 0, row.size(-1) - 1).cumprod(-1).pad([(1, 0)], Border::Constant(Scalar::Int(1)))
+        };
         let others = before(&row).mul(before(&row.flip(-1)).flip(-1));
         vec![Some(incoming.mul(others.reshape(rows.shape()).movedim(&last[..], &self.axes[..])))]
     }
 }
-
-const ONES: crate::ops::shape::pad::Padding = crate::ops::shape::pad::Padding::Constant(crate::tensor::Scalar::Int(1));
 
 #[fallible]
 impl Tensor {

@@ -1,11 +1,11 @@
 //! `quantile`: the number below which a given part of the elements lies.
 
+use crate::Order;
 use crate::ops::prelude::*;
-use crate::ops::sort::argsort::Order;
 
 /// What a quantile between two elements is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Interpolation {
+pub enum QuantileMethod {
     /// In proportion to the distance from both.
     #[default]
     Linear,
@@ -23,11 +23,11 @@ pub enum Interpolation {
 impl Tensor {
     /// The `q`-quantile (0 to 1) along `axis`, which disappears, interpolated linearly; NaN where there is one.
     pub fn quantile(&self, q: f64, axis: isize) -> Result<Tensor> {
-        self.try_quantile_with(q, axis, Interpolation::Linear)
+        self.try_quantile_with(q, axis, QuantileMethod::Linear)
     }
 
     /// The `q`-quantile (0 to 1) along `axis`, with another rule for quantiles between two elements.
-    pub fn quantile_with(&self, q: f64, axis: isize, interpolation: Interpolation) -> Result<Tensor> {
+    pub fn quantile_with(&self, q: f64, axis: isize, method: QuantileMethod) -> Result<Tensor> {
         let (x, at) = self.floating()?.with_axis(axis, "quantile")?;
         let size = x.shape()[at];
         if !(0.0..=1.0).contains(&q) || size == 0 {
@@ -39,12 +39,12 @@ impl Tensor {
         let (low, high) = (place.floor(), place.ceil());
         let (sorted, _) = x.try_sort(axis, Order::Ascending)?;
         let element = |place: f64| sorted.try_select(at as isize, place as isize);
-        let value = match interpolation {
-            Interpolation::Lower => element(low)?,
-            Interpolation::Higher => element(high)?,
-            Interpolation::Nearest => element(place.round_ties_even())?,
-            Interpolation::Linear => element(low)?.try_lerp(&element(high)?, place - low)?,
-            Interpolation::Midpoint => element(low)?.try_lerp(&element(high)?, 0.5 * (high - low))?,
+        let value = match method {
+            QuantileMethod::Lower => element(low)?,
+            QuantileMethod::Higher => element(high)?,
+            QuantileMethod::Nearest => element(place.round_ties_even())?,
+            QuantileMethod::Linear => element(low)?.try_lerp(&element(high)?, place - low)?,
+            QuantileMethod::Midpoint => element(low)?.try_lerp(&element(high)?, 0.5 * (high - low))?,
         };
         value.try_masked_fill(&sorted.try_isnan()?.try_any(at)?, f64::NAN)
     }
@@ -52,13 +52,13 @@ impl Tensor {
 
 pub(crate) fn cases() -> Cases {
     Cases::new("quantile", |a, x| {
-        let interpolation = match a.text("interpolation") {
-            "lower" => Interpolation::Lower,
-            "higher" => Interpolation::Higher,
-            "nearest" => Interpolation::Nearest,
-            "midpoint" => Interpolation::Midpoint,
-            _ => Interpolation::Linear,
+        let method = match a.text("interpolation") {
+            "lower" => QuantileMethod::Lower,
+            "higher" => QuantileMethod::Higher,
+            "nearest" => QuantileMethod::Nearest,
+            "midpoint" => QuantileMethod::Midpoint,
+            _ => QuantileMethod::Linear,
         };
-        vec![x[0].quantile_with(a.float("q"), a.integer("dim"), interpolation)]
+        vec![x[0].quantile_with(a.float("q"), a.integer("dim"), method)]
     })
 }

@@ -5,7 +5,7 @@ use crate::tensor::Scalar;
 
 /// What the new elements are, for an axis `a b c` padded by two at both ends.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Padding {
+pub enum Border {
     /// A number: `v v a b c v v`.
     Constant(Scalar),
     /// Mirrored at the border element: `c b a b c b a`.
@@ -16,19 +16,19 @@ pub enum Padding {
     Circular,
 }
 
-impl Padding {
+impl Border {
     /// Zeros.
-    pub const ZEROS: Padding = Padding::Constant(Scalar::Int(0));
+    pub const ZEROS: Border = Border::Constant(Scalar::Int(0));
 }
 
-impl Padding {
+impl Border {
     /// The position in an axis of `size` elements that stands at position `at`, which may lie outside.
     fn source(self, at: isize, size: isize) -> isize {
         match self {
-            Padding::Reflect if at < 0 => -at,
-            Padding::Reflect if at >= size => 2 * (size - 1) - at,
-            Padding::Replicate => at.clamp(0, size - 1),
-            Padding::Circular => at.rem_euclid(size),
+            Border::Reflect if at < 0 => -at,
+            Border::Reflect if at >= size => 2 * (size - 1) - at,
+            Border::Replicate => at.clamp(0, size - 1),
+            Border::Circular => at.rem_euclid(size),
             _ => at,
         }
     }
@@ -36,16 +36,16 @@ impl Padding {
     /// The most elements that can be added at one end of an axis.
     fn most(self, size: usize) -> usize {
         match self {
-            Padding::Constant(_) => usize::MAX,
-            Padding::Reflect => size.saturating_sub(1),
-            Padding::Replicate => {
+            Border::Constant(_) => usize::MAX,
+            Border::Reflect => size.saturating_sub(1),
+            Border::Replicate => {
                 if size == 0 {
                     0
                 } else {
                     usize::MAX
                 }
             }
-            Padding::Circular => size,
+            Border::Circular => size,
         }
     }
 }
@@ -56,12 +56,12 @@ impl Tensor {
     /// the last axis, as in a shape. Negative amounts cut elements off.
     ///
     /// ```
-    /// # use hadal_core::{Tensor, ops::shape::pad::Padding};
+    /// # use hadal_core::{Border, Tensor};
     /// let x = Tensor::from([[1.0f32, 2.0]]);
-    /// assert_eq!(x.pad([(0, 0), (1, 2)], Padding::ZEROS).to_vec::<f32>(), [0.0, 1.0, 2.0, 0.0, 0.0]);
-    /// assert_eq!(x.pad([(1, 1)], Padding::Circular).to_vec::<f32>(), [2.0, 1.0, 2.0, 1.0]);
+    /// assert_eq!(x.pad([(0, 0), (1, 2)], Border::ZEROS).to_vec::<f32>(), [0.0, 1.0, 2.0, 0.0, 0.0]);
+    /// assert_eq!(x.pad([(1, 1)], Border::Circular).to_vec::<f32>(), [2.0, 1.0, 2.0, 1.0]);
     /// ```
-    pub fn pad(&self, amounts: impl AsRef<[(isize, isize)]>, padding: Padding) -> Result<Tensor> {
+    pub fn pad(&self, amounts: impl AsRef<[(isize, isize)]>, border: Border) -> Result<Tensor> {
         let amounts = amounts.as_ref();
         let Some(first) = self.rank().checked_sub(amounts.len()) else {
             let message = format!("got amounts for {} axes, but the shape is {}", amounts.len(), self.shape());
@@ -71,28 +71,28 @@ impl Tensor {
         for (size, &(before, after)) in sizes.sizes_mut()[first..].iter_mut().zip(amounts) {
             let most = before.max(after).max(0) as usize;
             let padded = *size as isize + before + after;
-            if most > padding.most(*size) || padded < 0 {
-                let limit = match padding {
-                    Padding::Reflect => "less than the size",
-                    Padding::Circular => "at most the size",
+            if most > border.most(*size) || padded < 0 {
+                let limit = match border {
+                    Border::Reflect => "less than the size",
+                    Border::Circular => "at most the size",
                     _ => "what leaves a size of 0 or more",
                 };
                 let message = format!(
-                    "got ({before}, {after}) for an axis of size {size} (shape {}); {padding:?} allows {limit}",
+                    "got ({before}, {after}) for an axis of size {size} (shape {}); {border:?} allows {limit}",
                     self.shape()
                 );
                 return Err(Error::op("pad", message));
             }
             *size = padded as usize;
         }
-        match padding {
-            Padding::Constant(value) => self.pad_constant(first, amounts, &sizes, value),
+        match border {
+            Border::Constant(value) => self.pad_constant(first, amounts, &sizes, value),
             _ => (first..self.rank()).zip(amounts).try_fold(self.clone(), |x, (axis, &(before, after))| {
                 if (before, after) == (0, 0) {
                     return Ok(x);
                 }
                 let size = x.shape()[axis] as isize;
-                let source: Vec<i64> = (-before..size + after).map(|at| padding.source(at, size) as i64).collect();
+                let source: Vec<i64> = (-before..size + after).map(|at| border.source(at, size) as i64).collect();
                 x.try_index_select(axis as isize, &Tensor::from_slice(&source))
             }),
         }
@@ -116,12 +116,12 @@ pub(crate) fn cases() -> Cases {
     Cases::new("pad", |a, x| {
         // PyTorch counts the pairs from the last axis on.
         let amounts: Vec<(isize, isize)> = a.integers("pad").chunks(2).rev().map(|p| (p[0], p[1])).collect();
-        let padding = match a.text("mode") {
-            "reflect" => Padding::Reflect,
-            "replicate" => Padding::Replicate,
-            "circular" => Padding::Circular,
-            _ => Padding::Constant(Scalar::Float(a.float("value"))),
+        let border = match a.text("mode") {
+            "reflect" => Border::Reflect,
+            "replicate" => Border::Replicate,
+            "circular" => Border::Circular,
+            _ => Border::Constant(Scalar::Float(a.float("value"))),
         };
-        vec![x[0].pad(amounts, padding)]
+        vec![x[0].pad(amounts, border)]
     })
 }

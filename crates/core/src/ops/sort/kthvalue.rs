@@ -1,6 +1,6 @@
 //! `kthvalue`: the k-th smallest element along an axis.
 
-use super::argsort::Order;
+use crate::Order;
 use crate::ops::prelude::*;
 
 #[fallible]

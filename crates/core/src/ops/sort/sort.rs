@@ -1,6 +1,6 @@
 //! `sort`: elements in order along an axis, and where they were.
 
-use super::argsort::Order;
+use crate::Order;
 use crate::ops::prelude::*;
 
 #[fallible]
@@ -9,7 +9,7 @@ impl Tensor {
     /// order; NaN counts as the largest number.
     ///
     /// ```
-    /// # use hadal_core::{Tensor, ops::sort::argsort::Order};
+    /// # use hadal_core::{Order, Tensor};
     /// let (values, positions) = Tensor::from([2.0f32, 3.0, 1.0]).sort(-1, Order::Descending);
     /// assert_eq!((values.to_vec::<f32>(), positions.to_vec::<i64>()), (vec![3.0, 2.0, 1.0], vec![1, 0, 2]));
     /// ```

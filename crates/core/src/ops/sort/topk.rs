@@ -1,6 +1,6 @@
 //! `topk`: the first elements of an order, without sorting the rest.
 
-use super::argsort::Order;
+use crate::Order;
 use crate::ops::prelude::*;
 use crate::run::order;
 
@@ -55,7 +55,7 @@ impl Tensor {
     /// (`i64`). Among equal elements the first are taken; NaN counts as the largest number.
     ///
     /// ```
-    /// # use hadal_core::{Tensor, ops::sort::argsort::Order};
+    /// # use hadal_core::{Order, Tensor};
     /// let (values, positions) = Tensor::from([2.0f32, 3.0, 1.0]).topk(2, -1, Order::Descending);
     /// assert_eq!((values.to_vec::<f32>(), positions.to_vec::<i64>()), (vec![3.0, 2.0], vec![1, 0]));
     /// ```

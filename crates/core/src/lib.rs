@@ -34,6 +34,7 @@ pub use hadal_derive::{Module, fallible};
 pub use hadal_kernels::pool::Divisor;
 pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
+pub use ops::attention::scaled_dot_product_attention::Attention;
 pub use ops::conv::convolution::{Convolution, Padding};
 pub use ops::index::scatter_reduce::Combine;
 pub use ops::index::searchsorted::Side;
@@ -41,6 +42,7 @@ pub use ops::index::unique::Unique;
 pub use ops::linalg::matrix_norm::MatrixNorm;
 pub use ops::loss::cross_entropy::{CrossEntropyOptions, Reduction};
 pub use ops::loss::ctc::CtcOptions;
+pub use ops::pool::grid_sample::{Corners, GridSample, Outside};
 pub use ops::pool::interpolate::{Interpolation, Resize};
 pub use ops::pool::pooling::Pooling;
 pub use ops::reduce::quantile::QuantileMethod;
@@ -48,6 +50,7 @@ pub use ops::shape::meshgrid::Indexing;
 pub use ops::shape::pad::Border;
 pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
+pub use run::dense::Triangle;
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{
     Axes, Bits, Buffer, By, Category, DType, Device, Element, Ellipsis, Index, Layout, Meta, NewAxis, Operand, Scalar,

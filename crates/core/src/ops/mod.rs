@@ -44,18 +44,23 @@ ops! {
     /// Elements in order.
     sort: argsort sort topk kthvalue;
     /// Sums of products.
-    linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross;
+    linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross trace einsum bilinear;
     /// Convolutions and their adjoints.
-    conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d;
+    conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
+        im2col col2im;
     /// Joining neighbours.
     pool: pooling max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d
         adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d
-        lp_pool1d lp_pool2d max_unpool interpolate;
+        lp_pool1d lp_pool2d max_unpool interpolate grid_sample affine_grid;
     /// Bringing numbers to one scale.
     norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm
-        local_response_norm;
+        local_response_norm normalize;
+    /// How far vectors are from each other.
+    distance: cosine_similarity pairwise_distance cdist;
+    /// Reading by relevance.
+    attention: scaled_dot_product_attention;
     /// Factorizations and what follows from them.
-    linalg: solve inverse det slogdet svd eigh pinv lstsq matrix_norm matrix_power;
+    linalg: solve solve_triangular inverse det slogdet cholesky qr svd eigh pinv lstsq matrix_norm matrix_power;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }

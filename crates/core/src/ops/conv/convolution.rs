@@ -131,7 +131,7 @@ impl Convolution {
     }
 
     /// Stride, padding and dilation of each of `rank` axes.
-    fn axes(&self, op: &'static str, kernel: &[usize]) -> Result<Vec<Axis>> {
+    pub(crate) fn axes(&self, op: &'static str, kernel: &[usize]) -> Result<Vec<Axis>> {
         let rank = kernel.len();
         let fail = |message: String| Err(Error::op(op, message));
         for (name, given) in [("stride", &self.stride[..]), ("dilation", &self.dilation), ("kernel size", kernel)] {
@@ -159,16 +159,16 @@ impl Convolution {
 
 /// One axis of a convolution.
 #[derive(Clone, Copy)]
-struct Axis {
-    stride: usize,
-    pad: (usize, usize),
-    dilation: usize,
-    kernel: usize,
+pub(crate) struct Axis {
+    pub(crate) stride: usize,
+    pub(crate) pad: (usize, usize),
+    pub(crate) dilation: usize,
+    pub(crate) kernel: usize,
 }
 
 impl Axis {
     /// The elements that the kernel spans, less one.
-    fn reach(&self) -> usize {
+    pub(crate) fn reach(&self) -> usize {
         self.dilation * self.kernel.saturating_sub(1)
     }
 }

@@ -24,7 +24,7 @@ fn shapes_that_do_not_broadcast() {
     );
     says(
         ones(&[3, 2]).gt(0.0).try_where_(ones(&[4]), 0.0),
-        "where_ cannot broadcast [4] with [3, 2]: aligned at the last axis, sizes must be equal or 1",
+        "where cannot broadcast [4] with [3, 2]: aligned at the last axis, sizes must be equal or 1",
     );
     says(
         ones(&[3, 2]).try_expand([3, 4]),
@@ -135,7 +135,7 @@ fn types_that_do_not_fit() {
         Tensor::from([true]).try_sub(Tensor::from([true])),
         "sub of two bool tensors is not defined; use .logical_xor() or convert one",
     );
-    says(ones(&[2]).try_where_(1.0, 0.0), "where_ needs a bool condition, got f32; compare first: .ne(0)");
+    says(ones(&[2]).try_where_(1.0, 0.0), "where needs a bool condition, got f32; compare first: .ne(0)");
     says(
         ones(&[2]).try_bitwise_and(ones(&[2])),
         "bitwise_and needs integers or booleans, got f32; compare first, or convert",

@@ -1,4 +1,4 @@
-//! `where_`: elements of one tensor or another, as a condition says.
+//! `where`: elements of one tensor or another, as a condition says.
 
 use crate::ops::prelude::*;
 
@@ -7,7 +7,7 @@ struct Where;
 
 impl Op for Where {
     fn name(&self) -> &'static str {
-        "where_"
+        "where"
     }
 
     fn kind(&self) -> Kind {

@@ -37,7 +37,6 @@ pub use variance_scaling::{
     xavier_uniform,
 };
 
-use hadal_core::random::default_generator;
 use hadal_core::{Param, Shape, Tensor, no_grad};
 use std::fmt::Debug;
 
@@ -50,13 +49,5 @@ pub trait Initialiser: Debug + Send + Sync {
     fn fill(&self, param: &Param) {
         let old = param.get();
         param.replace(&no_grad(|| self.draw(old.shape()).to_dtype(old.dtype())));
-    }
-}
-
-/// Seed and stream of the next draw.
-fn next_key() -> (u64, u64) {
-    match default_generator().next_key().to_vec::<i64>()[..] {
-        [seed, stream] => (seed as u64, stream as u64),
-        _ => unreachable!("a key is a seed and a stream"),
     }
 }

@@ -1,8 +1,7 @@
 //! Normally distributed values.
 
-use super::{Initialiser, next_key};
+use super::Initialiser;
 use hadal_core::{Shape, Tensor};
-use hadal_kernels::random;
 
 /// The normal distribution.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +20,8 @@ impl Normal {
 }
 
 impl Initialiser for Normal {
+    #[track_caller]
     fn draw(&self, shape: &Shape) -> Tensor {
-        let (seed, stream) = next_key();
-        let mut values = vec![0f32; shape.elements()];
-        random::normal_f32(seed, stream, &mut values);
-        let (mean, std) = (self.mean as f32, self.std as f32);
-        values.iter_mut().for_each(|v| *v = mean + std * *v);
-        Tensor::from_vec(values, shape)
+        Tensor::normal(shape, self.mean, self.std)
     }
 }

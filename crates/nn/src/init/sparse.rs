@@ -1,8 +1,7 @@
 //! Mostly zeros (Martens, "Deep learning via Hessian-free optimization", ICML 2010).
 
-use super::{Initialiser, Normal, next_key};
+use super::{Initialiser, Normal};
 use hadal_core::{Error, Shape, Tensor};
-use hadal_kernels::random;
 
 /// A matrix in which the given part of each column is zero and the rest is normally distributed.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +29,12 @@ impl Initialiser for Sparse {
             Error::op("Sparse", format!("initialises matrices, got shape {shape}")).raise()
         };
         let mut values = Normal::new(0.0, self.std).draw(shape).to_vec::<f32>();
-        let (seed, stream) = next_key();
-        let mut words = vec![0u32; rows * columns];
-        random::fill_u32(seed, stream, &mut words);
+        let keys = Tensor::rand(shape).to_vec::<f32>();
         let zeros = (self.sparsity * rows as f64).ceil() as usize;
         for column in 0..columns {
-            // The rows in the order of their random words are a random permutation.
+            // The rows in the order of random numbers are a random permutation.
             let mut order: Vec<usize> = (0..rows).collect();
-            order.sort_by_key(|row| (words[row * columns + column], *row));
+            order.sort_by(|a, b| keys[a * columns + column].total_cmp(&keys[b * columns + column]));
             order.iter().take(zeros).for_each(|row| values[row * columns + column] = 0.0);
         }
         Tensor::from_vec(values, shape)

@@ -1,8 +1,7 @@
 //! Uniformly distributed values.
 
-use super::{Initialiser, next_key};
+use super::Initialiser;
 use hadal_core::{Shape, Tensor};
-use hadal_kernels::random;
 
 /// Uniform between two bounds.
 #[derive(Clone, Copy, Debug)]
@@ -21,12 +20,8 @@ impl Uniform {
 }
 
 impl Initialiser for Uniform {
+    #[track_caller]
     fn draw(&self, shape: &Shape) -> Tensor {
-        let (seed, stream) = next_key();
-        let mut values = vec![0f32; shape.elements()];
-        random::uniform_f32(seed, stream, &mut values);
-        let (low, width) = (self.low as f32, (self.high - self.low) as f32);
-        values.iter_mut().for_each(|v| *v = low + width * *v);
-        Tensor::from_vec(values, shape)
+        Tensor::uniform(shape, self.low, self.high)
     }
 }

@@ -1,27 +1,7 @@
 //! Dropout (Srivastava et al., JMLR 2014), by element and by channel, and its relatives.
 
 use crate::Layer;
-use hadal_core::random::default_generator;
 use hadal_core::{Error, Mode, Module, Result, Shape, Tag, Tensor};
-use hadal_kernels::random;
-
-/// 1 with probability `keep`, else 0, as booleans; takes the next stream of the default generator.
-fn kept(shape: &Shape, keep: f64) -> Tensor {
-    let key = default_generator().next_key().to_vec::<i64>();
-    let mut mask = vec![false; shape.elements()];
-    random::bernoulli(key[0] as u64, key[1] as u64, keep, &mut mask);
-    Tensor::from_vec(mask, shape)
-}
-
-/// The shape of one decision per sample and channel.
-fn per_channel(shape: &Shape) -> Shape {
-    shape.iter().enumerate().map(|(axis, &n)| if axis < 2 { n } else { 1 }).collect()
-}
-
-/// The shape of one decision per sample.
-fn per_sample(shape: &Shape) -> Shape {
-    shape.iter().enumerate().map(|(axis, &n)| if axis < 1 { n } else { 1 }).collect()
-}
 
 #[track_caller]
 fn probability(layer: &str, p: f64) -> f64 {
@@ -31,12 +11,10 @@ fn probability(layer: &str, p: f64) -> f64 {
     p
 }
 
-/// Zero with probability `p`, else divided by `1 − p`, so that the mean stays.
-fn dropped(x: &Tensor, p: f64, decisions: &Shape) -> Result<Tensor> {
-    if p == 1.0 {
-        return x.try_mul(0);
-    }
-    x.try_mul(kept(decisions, 1.0 - p).try_to_dtype(x.dtype())?.try_mul(1.0 / (1.0 - p))?)
+/// One decision per sample.
+fn whole_samples(x: &Tensor, p: f64) -> Result<Tensor> {
+    let sizes: Shape = x.shape().iter().enumerate().map(|(axis, &n)| if axis == 0 { n } else { 1 }).collect();
+    x.try_mul(Tensor::full_with(sizes, 1, x.dtype()).try_dropout(p)?)
 }
 
 macro_rules! dropouts {
@@ -75,27 +53,21 @@ macro_rules! dropouts {
 
 dropouts! {
     /// In training, each element is zero with probability `p` and else divided by `1 − p`; in evaluation nothing happens.
-    Dropout(0.5): |x, p| dropped(x, p, x.shape());
+    Dropout(0.5): |x, p| x.try_dropout(p);
     /// Drops whole channels of `[batch, channels, …]` (Tompson et al., CVPR 2015): `Dropout1d`, `2d` and `3d` of PyTorch.
-    SpatialDropout(0.5): |x, p| dropped(x, p, &per_channel(x.shape()));
+    SpatialDropout(0.5): |x, p| x.try_feature_dropout(p);
     /// Drops elements to SELU's lower bound and keeps mean and variance (Klambauer et al. 2017).
-    AlphaDropout(0.5): |x, p| alpha_dropped(x, p);
+    AlphaDropout(0.5): |x, p| x.try_alpha_dropout(p);
     /// Zeroes whole samples `[batch, …]` of a residual branch, and divides the others by `1 − p` (Huang et al., ECCV 2016).
-    StochasticDepth(0.5): |x, p| dropped(x, p, &per_sample(x.shape()));
+    StochasticDepth(0.5): |x, p| whole_samples(x, p);
 }
 
-/// SELU's limit at −∞: −scale · alpha.
-const SELU_BOUND: f64 = -1.758_099_340_847_376_6;
-
-fn alpha_dropped(x: &Tensor, p: f64) -> Result<Tensor> {
-    if p == 1.0 {
-        return x.try_mul(0);
-    }
-    // a·(x where kept, bound elsewhere) + b has mean 0 and variance 1 if x has.
-    let a = 1.0 / ((1.0 - p) * (1.0 + p * SELU_BOUND * SELU_BOUND)).sqrt();
-    let b = -a * p * SELU_BOUND;
-    kept(x.shape(), 1.0 - p).try_where_(x.clone(), SELU_BOUND)?.try_mul(a)?.try_add(b)
-}
+/// [`SpatialDropout`] of `[batch, channels, length]`, under PyTorch's name.
+pub type Dropout1d = SpatialDropout;
+/// [`SpatialDropout`] of `[batch, channels, height, width]`, under PyTorch's name.
+pub type Dropout2d = SpatialDropout;
+/// [`SpatialDropout`] of `[batch, channels, depth, height, width]`, under PyTorch's name.
+pub type Dropout3d = SpatialDropout;
 
 #[cfg(test)]
 mod tests {
@@ -128,17 +100,6 @@ mod tests {
         assert!(y.contains(&0.0) && y.contains(&2.0));
         let y = StochasticDepth::new(0.5).forward(&x).to_vec::<f32>();
         assert!(y.chunks(90).all(|sample| sample.iter().all(|v| *v == sample[0])));
-    }
-
-    #[test]
-    fn alpha_dropout_keeps_mean_and_variance() {
-        use crate::init::{Initialiser, Normal};
-        let n = 200_000;
-        let x = Normal::new(0.0, 1.0).draw(&n.into());
-        let y = AlphaDropout::new(0.2).forward(&x).to_f64_vec();
-        let mean = y.iter().sum::<f64>() / n as f64;
-        let variance = y.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n as f64;
-        assert!(mean.abs() < 0.015 && (variance - 1.0).abs() < 0.03, "mean {mean}, variance {variance}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `Flatten` and `Unflatten`: axes joined and split.
 
 use crate::Layer;
-use hadal_core::{Error, Module, Result, Shape, Tag, Tensor};
+use hadal_core::{Module, Shape, Tag, Tensor};
 
 /// All axes after the batch joined into one: `[batch, …]` to `[batch, features]`.
 #[derive(Debug, Module)]
@@ -49,21 +49,11 @@ impl Unflatten {
     pub fn new(axis: isize, sizes: impl Into<Shape>) -> Unflatten {
         Unflatten { axis, sizes: sizes.into(), tag: Tag::new("Unflatten") }
     }
-
-    fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let axis = x.shape().axis(self.axis, "unflatten")?;
-        if x.shape()[axis] != self.sizes.elements() {
-            let message = format!("cannot split axis {axis} of {} into {}", x.shape(), self.sizes);
-            return Err(Error::op("unflatten", message));
-        }
-        let (before, after) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
-        x.try_reshape(before.iter().chain(&*self.sizes).chain(after).copied().collect::<Shape>())
-    }
 }
 
 impl Layer for Unflatten {
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.tag.call(x, || self.apply(x))
+        self.tag.call(x, || x.try_unflatten(self.axis, &self.sizes))
     }
 }
 
@@ -77,7 +67,5 @@ mod tests {
         assert_eq!(*Flatten::new().forward(&x).shape(), [2, 60]);
         assert_eq!(*Flatten::range(-2, -1).forward(&x).shape(), [2, 3, 20]);
         assert_eq!(*Unflatten::new(1, [3, 4, 5]).forward(&Tensor::zeros([2, 60])).shape(), [2, 3, 4, 5]);
-        let error = Unflatten::new(1, [3, 4]).apply(&Tensor::zeros([2, 60])).unwrap_err().to_string();
-        assert_eq!(error, "unflatten cannot split axis 1 of [2, 60] into [3, 4]");
     }
 }

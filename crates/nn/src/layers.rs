@@ -31,8 +31,11 @@ mod residual;
 mod rms_norm;
 mod separable_conv;
 mod shuffle;
+mod spectral_norm;
 mod squeeze_excitation;
 mod upsample;
+mod weight_norm;
+mod weighted;
 
 pub use activations::*;
 pub use adaptive_pool::{
@@ -63,5 +66,8 @@ pub use residual::Residual;
 pub use rms_norm::RmsNorm;
 pub use separable_conv::SeparableConv2d;
 pub use shuffle::{ChannelShuffle, PixelShuffle, PixelUnshuffle};
+pub use spectral_norm::SpectralNorm;
 pub use squeeze_excitation::SqueezeExcitation;
 pub use upsample::Upsample;
+pub use weight_norm::WeightNorm;
+pub use weighted::Weighted;

@@ -1,6 +1,7 @@
 //! `Conv1d`, `Conv2d`, `Conv3d`: convolutions over one to three axes.
 
 use super::lazy::Lazy;
+use super::weighted::Weighted;
 use crate::Layer;
 use crate::compat::{self, Defaults};
 use crate::init::Initialiser;
@@ -151,10 +152,7 @@ impl<const D: usize> Conv<D> {
             let channels = x.rank().checked_sub(D + 1).map_or(1, |axis| x.shape()[axis]);
             lazy.fill(&self.weight, |defaults, outputs| self.draw(defaults, channels, outputs));
         }
-        let (weight, bias) = (self.weight.get(), self.bias.as_ref().map(Param::get));
-        let Some(border) = self.border else { return convolve::<D>(x, &weight, bias.as_ref(), &self.options) };
-        let padded = x.try_pad(self.amounts(), border)?;
-        convolve::<D>(&padded, &weight, bias.as_ref(), &self.options.clone().padding(Padding::Valid))
+        self.with_weight(&self.weight.get(), x)
     }
 
     /// The padding of each axis.
@@ -169,6 +167,27 @@ impl<const D: usize> Conv<D> {
             Padding::Explicit(pairs) => *pairs.get(axis).unwrap_or(&pairs[0]),
         });
         pairs.map(|(before, after)| (before as isize, after as isize)).collect()
+    }
+}
+
+impl<const D: usize> Weighted for Conv<D> {
+    fn weight(&self) -> &Param {
+        &self.weight
+    }
+
+    fn output_axis(&self) -> usize {
+        0
+    }
+
+    fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    fn with_weight(&self, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(Param::get);
+        let Some(border) = self.border else { return convolve::<D>(x, weight, bias.as_ref(), &self.options) };
+        let padded = x.try_pad(self.amounts(), border)?;
+        convolve::<D>(&padded, weight, bias.as_ref(), &self.options.clone().padding(Padding::Valid))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::conv::kernel_of;
 use super::lazy::Lazy;
+use super::weighted::Weighted;
 use crate::Layer;
 use crate::compat::{self, Defaults};
 use crate::init::Initialiser;
@@ -120,11 +121,29 @@ impl<const D: usize> ConvTranspose<D> {
             let channels = x.rank().checked_sub(D + 1).map_or(1, |axis| x.shape()[axis]);
             lazy.fill(&self.weight, |defaults, outputs| self.draw(defaults, channels, outputs));
         }
-        let (weight, bias) = (self.weight.get(), self.bias.as_ref().map(Param::get));
+        self.with_weight(&self.weight.get(), x)
+    }
+}
+
+impl<const D: usize> Weighted for ConvTranspose<D> {
+    fn weight(&self) -> &Param {
+        &self.weight
+    }
+
+    fn output_axis(&self) -> usize {
+        1
+    }
+
+    fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    fn with_weight(&self, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(Param::get);
         match D {
-            1 => x.try_conv_transpose1d(&weight, bias.as_ref(), &self.options),
-            2 => x.try_conv_transpose2d(&weight, bias.as_ref(), &self.options),
-            _ => x.try_conv_transpose3d(&weight, bias.as_ref(), &self.options),
+            1 => x.try_conv_transpose1d(weight, bias.as_ref(), &self.options),
+            2 => x.try_conv_transpose2d(weight, bias.as_ref(), &self.options),
+            _ => x.try_conv_transpose3d(weight, bias.as_ref(), &self.options),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `Linear`: the dense layer.
 
 use super::lazy::Lazy;
+use super::weighted::Weighted;
 use crate::init::Initialiser;
 use crate::{Layer, compat};
 use hadal_core::{Error, Module, Param, Result, Shape, Tag, Tensor};
@@ -65,7 +66,25 @@ impl Linear {
         }
         let weight = self.weight.get();
         suggest_flatten(x, &weight)?;
-        x.try_linear(&weight, self.bias.as_ref().map(Param::get).as_ref())
+        self.with_weight(&weight, x)
+    }
+}
+
+impl Weighted for Linear {
+    fn weight(&self) -> &Param {
+        &self.weight
+    }
+
+    fn output_axis(&self) -> usize {
+        0
+    }
+
+    fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    fn with_weight(&self, weight: &Tensor, x: &Tensor) -> Result<Tensor> {
+        x.try_linear(weight, self.bias.as_ref().map(Param::get).as_ref())
     }
 }
 

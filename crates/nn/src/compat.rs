@@ -86,3 +86,39 @@ impl Defaults {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{BatchNorm1d, Linear};
+    use crate::optim::{Adam, Rule};
+    use hadal_core::{Gradients, Param};
+
+    /// The first step of Adam is lr · g / (|g| + eps), which shows eps for a gradient as small.
+    #[test]
+    fn keras_defaults_hold_inside_only() {
+        let first_step = || {
+            let param = Param::new(Tensor::from([0.0f64]));
+            let mut gradients = Gradients::default();
+            gradients.set(&param, Tensor::from([1e-7f64]));
+            Adam::new(1.0).optimize([param.clone()]).step(&gradients).unwrap();
+            -param.get().item::<f64>()
+        };
+        assert!((keras(first_step) - 0.5).abs() < 1e-9);
+        assert!((first_step() - 10.0 / 11.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn layers_start_within_the_bounds_of_their_framework() {
+        let largest = |t: Tensor| t.to_f64_vec().into_iter().fold(0f64, |m, v| m.max(v.abs()));
+        let (torch, glorot) = (1.0 / 300f64.sqrt(), (6.0 / 400f64).sqrt());
+        let made = keras(|| Linear::new(300, 100));
+        let bound = largest(made.weight.get());
+        assert!(bound <= glorot && bound > 0.99 * glorot, "{bound}");
+        let made = Linear::new(300, 100);
+        let bound = largest(made.weight.get());
+        assert!(bound <= torch && bound > 0.99 * torch, "{bound}");
+        assert!(largest(made.bias.unwrap().get()) > 0.9 * torch);
+        assert_eq!(keras(|| BatchNorm1d::new(3)).weight.unwrap().get().to_vec::<f32>(), [1.0; 3]);
+    }
+}

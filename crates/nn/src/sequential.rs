@@ -1,7 +1,7 @@
 //! `Sequential`: layers one after another.
 
 use crate::Layer;
-use hadal_core::{DType, Module, Tensor, Visitor, visit_field};
+use hadal_core::{DType, Module, Param, Tag, Tensor, Visitor, visit_field, warn_once};
 
 /// Layers applied one after another; their parameters are named `0.weight`, `0.bias`, `2.weight` …
 ///
@@ -32,6 +32,13 @@ impl Sequential {
 
     /// Adds a layer at the end under a name of its own (`conv1.weight`).
     pub fn named(mut self, name: impl Into<String>, layer: impl Layer + 'static) -> Sequential {
+        if is_linear(&layer) && self.layers.last().is_some_and(|(_, last)| is_linear(&**last)) {
+            warn_once(
+                "linear after linear",
+                "two Linear layers with nothing between them are one linear map: \
+                 put an activation between them (Relu, Gelu …)",
+            );
+        }
         self.layers.push((name.into(), Box::new(layer)));
         self
     }
@@ -49,6 +56,25 @@ impl Sequential {
     /// The layers in order.
     pub fn iter(&self) -> impl Iterator<Item = &dyn Layer> {
         self.layers.iter().map(|(_, layer)| &**layer)
+    }
+}
+
+/// Whether this is a dense layer and nothing else.
+fn is_linear(layer: &(impl Layer + ?Sized)) -> bool {
+    let mut kinds = Kinds(Vec::new());
+    layer.visit(&mut kinds);
+    kinds.0 == ["Linear"]
+}
+
+/// The kinds of the layers within a module.
+struct Kinds(Vec<&'static str>);
+
+impl Visitor for Kinds {
+    fn enter(&mut self, _: &str) {}
+    fn leave(&mut self) {}
+    fn param(&mut self, _: &Param) {}
+    fn layer(&mut self, tag: &Tag) {
+        self.0.push(tag.kind());
     }
 }
 
@@ -84,4 +110,24 @@ impl Layer for Box<dyn Layer> {
 #[macro_export]
 macro_rules! seq {
     ($($layer:expr),* $(,)?) => { $crate::Sequential::new()$(.add($layer))* };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{Linear, Relu};
+    use hadal_core::ModuleExt;
+
+    #[test]
+    fn names_are_positions_or_given() {
+        let model = Sequential::new().add(Linear::new(2, 3)).add(Relu).named("head", Linear::new(3, 1));
+        let names: Vec<String> = model.named_parameters().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["0.weight", "0.bias", "head.weight", "head.bias"]);
+    }
+
+    #[test]
+    fn two_linear_maps_in_a_row_are_warned_of() {
+        let _ = seq![Linear::new(2, 3), Linear::new(3, 1)];
+        assert!(!warn_once("linear after linear", ""), "the user was warned");
+    }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
 }
 
 /// Which inputs and outputs a gradient rule reads, as bit masks; everything else is dropped after the forward pass.
+///
+/// Ops of any number of inputs or outputs read all or none: the last bit stands for everything from number 31 on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reads {
     /// Bit `i`: the rule calls `g.input(i)`.
@@ -125,7 +127,7 @@ fn evaluate(op: &dyn Op, inputs: &[&Tensor]) -> Result<(Metas, SmallVec<[Data; 1
 /// A node of the tape that keeps what the op's gradient reads.
 fn remember(op: Arc<dyn Op>, inputs: &[&Tensor], metas: Metas, values: &[Data]) -> Arc<Node> {
     let reads = op.reads();
-    let keep = |mask: u32, i: usize, data: &Data| (mask >> i & 1 == 1).then(|| data.clone());
+    let keep = |mask: u32, i: usize, data: &Data| (mask >> i.min(31) & 1 == 1).then(|| data.clone());
     let saved = Saved {
         inputs: inputs.iter().enumerate().map(|(i, t)| keep(reads.inputs, i, &t.0.data)).collect(),
         outputs: values.iter().enumerate().map(|(i, v)| keep(reads.outputs, i, v)).collect(),

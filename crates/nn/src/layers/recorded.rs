@@ -20,6 +20,16 @@ pub fn compare_call<L: hadal_core::Module>(
     make: impl Fn(&Attributes) -> L,
     call: impl Fn(&L, &[Tensor]) -> Tensor,
 ) {
+    compare_calls(name, make, |layer, x| vec![call(layer, x)]);
+}
+
+/// As [`compare_call`], for a layer of several outputs.
+#[track_caller]
+pub fn compare_calls<L: hadal_core::Module>(
+    name: &str,
+    make: impl Fn(&Attributes) -> L,
+    call: impl Fn(&L, &[Tensor]) -> Vec<Tensor>,
+) {
     for (label, case) in Fixture::read(&format!("layers/{name}")).cases {
         for (dtype, tolerance) in TOLERANCES {
             let layer = make(&case.attributes);
@@ -31,9 +41,13 @@ pub fn compare_call<L: hadal_core::Module>(
                 layer.eval();
             }
             let inputs: Vec<Tensor> = case.inputs(dtype).iter().map(Tensor::requires_grad).collect();
-            let output = call(&layer, &inputs);
-            assert_close(&output, &case.tensors["out0"], tolerance, &format!("{what}: output"));
-            compare_gradients(&layer, &case, &inputs, &output, tolerance, &what);
+            let outputs = call(&layer, &inputs);
+            let expected = case.numbered("out");
+            assert_eq!(outputs.len(), expected.len(), "{what}: number of outputs");
+            for (i, expected) in expected {
+                assert_close(&outputs[i], expected, tolerance, &format!("{what}: output {i}"));
+            }
+            compare_gradients(&layer, &case, &inputs, &outputs, tolerance, &what);
             for (key, expected) in case.state("new_state") {
                 let (_, param) = layer.named_state().into_iter().find(|(name, _)| *name == key).unwrap();
                 assert_close(&param.get(), &expected, tolerance, &format!("{what}: new {key}"));
@@ -46,12 +60,14 @@ fn compare_gradients(
     layer: &impl hadal_core::Module,
     case: &FixtureCase,
     inputs: &[Tensor],
-    output: &Tensor,
+    outputs: &[Tensor],
     tolerance: f64,
     what: &str,
 ) {
-    let Some(seed) = case.tensors.get("seed0") else { return };
-    let gradients = output.backward_from(&seed.to_dtype(output.dtype()));
+    let seeds = case.numbered("seed");
+    let weighted = seeds.into_iter().map(|(i, seed)| outputs[i].mul(seed.to_dtype(outputs[i].dtype())).sum(..));
+    let Some(total) = weighted.reduce(|a, b| a.add(b)) else { return };
+    let gradients = total.backward();
     for (i, expected) in case.numbered("grad") {
         let found = gradients.of(&inputs[i]).unwrap();
         assert_close(found, expected, tolerance, &format!("{what}: gradient of input {i}"));
@@ -61,4 +77,13 @@ fn compare_gradients(
         let found = gradients.get(&param).unwrap();
         assert_close(found, &expected, tolerance, &format!("{what}: gradient of {key}"));
     }
+}
+
+/// A recurrent layer of the recorded options.
+pub fn recurrent<R: super::Recurrence>(a: &Attributes) -> super::Recurrent<R> {
+    let size = |name| a.integer(name) as usize;
+    let layer = super::Recurrent::new(size("input_size"), size("hidden_size")).layers(size("num_layers"));
+    let layer = if a.flag("bidirectional") { layer.bidirectional() } else { layer };
+    let layer = if a.flag("bias") { layer } else { layer.without_bias() };
+    if a.flag("batch_first") { layer } else { layer.sequence_first() }
 }

@@ -1,0 +1,63 @@
+//! `Lstm`: long short-term memory (Hochreiter and Schmidhuber, Neural Computation 1997; forget gate by Gers et al. 2000).
+
+use super::{Recurrence, Recurrent, Weights};
+use hadal_core::{Result, Tensor};
+
+/// Gates `i`, `f`, `g`, `o` in this order: `c' = σ(f)·c + σ(i)·tanh(g)` and `h' = σ(o)·tanh(c')`.
+///
+/// The options and methods are those of [`Recurrent`]; the state is an [`LstmState`].
+pub type Lstm = Recurrent<LongShortTerm>;
+
+/// What an LSTM carries from step to step.
+#[derive(Clone, Debug)]
+pub struct LstmState {
+    /// The output: `[layers, batch, hidden]`, of a cell `[batch, hidden]`.
+    pub hidden: Tensor,
+    /// The memory, of the same shape.
+    pub cell: Tensor,
+}
+
+/// One step of [`Lstm`].
+#[derive(Debug, Default)]
+pub struct LongShortTerm;
+
+impl Recurrence for LongShortTerm {
+    const KINDS: [&'static str; 2] = ["Lstm", "LstmCell"];
+    const GATES: usize = 4;
+    type State = LstmState;
+
+    fn tensors(state: &LstmState) -> Vec<Tensor> {
+        vec![state.hidden.clone(), state.cell.clone()]
+    }
+
+    fn state(mut tensors: Vec<Tensor>) -> LstmState {
+        LstmState { cell: tensors.swap_remove(1), hidden: tensors.swap_remove(0) }
+    }
+
+    fn start(zeros: Tensor) -> LstmState {
+        LstmState { hidden: zeros.clone(), cell: zeros }
+    }
+
+    fn step(&self, input: &Tensor, state: &LstmState, weights: &Weights) -> Result<LstmState> {
+        let gates = input.try_add(weights.recur(&state.hidden)?)?.try_chunk(Self::GATES, -1)?;
+        let [i, f, g, o] = &gates[..] else { unreachable!("four gates") };
+        let kept = f.try_sigmoid()?.try_mul(&state.cell)?;
+        let cell = kept.try_add(i.try_sigmoid()?.try_mul(g.try_tanh()?)?)?;
+        Ok(LstmState { hidden: o.try_sigmoid()?.try_mul(cell.try_tanh()?)?, cell })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::recorded::{compare_calls, recurrent};
+
+    #[test]
+    fn computes_what_pytorch_computes() {
+        compare_calls("LSTM", recurrent, |layer: &Lstm, x| {
+            let state = x.get(1).map(|hidden| LstmState { hidden: hidden.clone(), cell: x[2].clone() });
+            let (output, LstmState { hidden, cell }) = layer.unroll(&x[0], state.as_ref());
+            vec![output, hidden, cell]
+        });
+    }
+}

@@ -1,0 +1,107 @@
+//! `Recurrence`: one kind of recurrent step, and the parameters it works with.
+
+use crate::compat::Defaults;
+use crate::init::{Initialiser, Orthogonal, Uniform, xavier_uniform};
+use hadal_core::{Module, Param, Result, Tensor, Visitor, visit_field};
+use std::fmt::Debug;
+
+/// What one step of a recurrent network computes: a cell, or one direction of one layer.
+///
+/// [`Recurrent`](super::Recurrent) walks it along sequences, [`RecurrentCell`](super::RecurrentCell) makes single steps.
+pub trait Recurrence: Default + Debug + Send + Sync {
+    /// The name of the layer, and that of the cell.
+    const KINDS: [&'static str; 2];
+    /// The blocks of rows in each weight.
+    const GATES: usize;
+    /// What is carried from step to step.
+    type State: Clone + Debug;
+
+    /// The state's tensors; the output is the first.
+    fn tensors(state: &Self::State) -> Vec<Tensor>;
+
+    /// The state of these tensors, as many as [`Recurrence::tensors`] gives.
+    fn state(tensors: Vec<Tensor>) -> Self::State;
+
+    /// A state of zeros, each tensor of the shape of `zeros`.
+    fn start(zeros: Tensor) -> Self::State;
+
+    /// The next state, each tensor `[batch, hidden]`, from `input = x·W_ihᵀ + b_ih`, which is `[batch, gates·hidden]`.
+    fn step(&self, input: &Tensor, state: &Self::State, weights: &Weights) -> Result<Self::State>;
+
+    /// All steps of `inputs` with `axis` counting them, from the last to the first if `backwards`: the outputs in the
+    /// same layout, and the last state.
+    fn walk(
+        &self,
+        inputs: &Tensor,
+        axis: isize,
+        backwards: bool,
+        state: Self::State,
+        weights: &Weights,
+    ) -> Result<(Tensor, Self::State)> {
+        let mut steps = weights.project(inputs)?.try_unbind(axis)?;
+        if backwards {
+            steps.reverse();
+        }
+        let (mut state, mut outputs) = (state, Vec::with_capacity(steps.len()));
+        for input in &steps {
+            state = self.step(input, &state, weights)?;
+            outputs.push(Self::tensors(&state).swap_remove(0));
+        }
+        if backwards {
+            outputs.reverse();
+        }
+        Ok((Tensor::try_stack(&outputs, axis)?, state))
+    }
+}
+
+/// The parameters of one step: rows are grouped by gate, in PyTorch's order.
+#[derive(Debug)]
+pub struct Weights {
+    /// `[gates·hidden, inputs]`
+    pub weight_ih: Param,
+    /// `[gates·hidden, hidden]`
+    pub weight_hh: Param,
+    /// `[gates·hidden]`
+    pub bias_ih: Option<Param>,
+    /// `[gates·hidden]`
+    pub bias_hh: Option<Param>,
+}
+
+impl Weights {
+    /// PyTorch draws all uniformly from ±1/√hidden; Keras takes Glorot uniform, orthogonal and zeros.
+    pub(super) fn draw(defaults: Defaults, gates: usize, inputs: usize, hidden: usize, bias: bool) -> Weights {
+        let rows = gates * hidden;
+        let bound = 1.0 / (hidden.max(1) as f64).sqrt();
+        let uniform = Uniform::new(-bound, bound);
+        let bias = || {
+            let value = || defaults.choose(uniform.draw(&rows.into()), Tensor::zeros(rows));
+            bias.then(|| Param::new(value()))
+        };
+        let (ih, hh) = match defaults {
+            Defaults::PyTorch => (uniform.draw(&[rows, inputs].into()), uniform.draw(&[rows, hidden].into())),
+            Defaults::Keras => {
+                (xavier_uniform().draw(&[rows, inputs].into()), Orthogonal::new().draw(&[rows, hidden].into()))
+            }
+        };
+        Weights { weight_ih: Param::new(ih), weight_hh: Param::new(hh), bias_ih: bias(), bias_hh: bias() }
+    }
+
+    /// `x·W_ihᵀ + b_ih` for inputs `[…, inputs]`.
+    pub fn project(&self, x: &Tensor) -> Result<Tensor> {
+        x.try_linear(&self.weight_ih.get(), self.bias_ih.as_ref().map(Param::get).as_ref())
+    }
+
+    /// `h·W_hhᵀ + b_hh` for outputs of the step before, `[batch, hidden]`.
+    pub fn recur(&self, hidden: &Tensor) -> Result<Tensor> {
+        hidden.try_linear(&self.weight_hh.get(), self.bias_hh.as_ref().map(Param::get).as_ref())
+    }
+
+    /// Visits the parameters under their names with something behind each: `weight_ih` and `_l0`.
+    pub(super) fn visit_with(&self, suffix: &str, visitor: &mut dyn Visitor) {
+        let mut visit = |name: &str, field: &dyn Module| visit_field(&format!("{name}{suffix}"), field, visitor);
+        visit("weight_ih", &self.weight_ih);
+        visit("weight_hh", &self.weight_hh);
+        visit("bias_ih", &self.bias_ih);
+        visit("bias_hh", &self.bias_hh);
+    }
+}

@@ -117,8 +117,7 @@ fn rows_of(calls: Vec<Call>, places: &Places) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut unseen = places.owned.clone();
     for call in calls {
-        let weight = places.weights.get(&call.name);
-        let flops = weight.map_or(0, |weight| flops(&call, weight));
+        let flops = places.weights.get(&call.name).map_or(0, |weights| flops(&call, weights));
         if let Some(row) = rows.iter_mut().find(|row| row.name == call.name && row.kind == call.kind) {
             row.flops += flops;
             continue;
@@ -135,12 +134,18 @@ fn rows_of(calls: Vec<Call>, places: &Places) -> Vec<Row> {
     rows
 }
 
-/// Two per multiplication and addition of a weight with an input.
-fn flops(call: &Call, weight: &Shape) -> usize {
-    let per_channel = |channels: usize| weight.elements() / channels.max(1);
+/// Two per multiplication and addition of a weight with an input; for attention also those of queries with keys and of
+/// values with weights, as for self-attention.
+fn flops(call: &Call, weights: &[Shape]) -> usize {
+    let elements: usize = weights.iter().map(Shape::elements).sum();
+    let per_channel = elements / weights[0][0].max(1);
+    let features = call.input.last().copied().unwrap_or(1);
+    let positions = call.input.elements() / features.max(1);
     match call.kind {
-        kind if kind.starts_with("ConvTranspose") => 2 * call.input.elements() * per_channel(weight[0]),
-        kind if kind == "Linear" || kind.starts_with("Conv") => 2 * call.output.elements() * per_channel(weight[0]),
+        kind if kind.starts_with("ConvTranspose") => 2 * call.input.elements() * per_channel,
+        kind if kind == "Linear" || kind.starts_with("Conv") => 2 * call.output.elements() * per_channel,
+        "Rnn" | "Lstm" | "Gru" => 2 * positions * elements,
+        "MultiheadAttention" => 2 * positions * elements + 4 * positions * positions * features,
         _ => 0,
     }
 }
@@ -180,8 +185,8 @@ struct Places {
     path: Vec<String>,
     seen: HashSet<usize>,
     owned: BTreeMap<String, Amount>,
-    /// Shapes of the parameters called `weight`.
-    weights: BTreeMap<String, Shape>,
+    /// Shapes of the parameters with more than one axis.
+    weights: BTreeMap<String, Vec<Shape>>,
     trainable: Amount,
     frozen: Amount,
     buffers: Amount,
@@ -197,10 +202,10 @@ impl Visitor for Places {
     }
 
     fn param(&mut self, param: &Param) {
-        let Some((name, owner)) = self.path.split_last() else { return };
+        let Some((_, owner)) = self.path.split_last() else { return };
         let (owner, value) = (owner.join("."), param.get());
-        if name == "weight" && value.rank() > 1 {
-            self.weights.insert(owner.clone(), value.shape().clone());
+        if value.rank() > 1 {
+            self.weights.entry(owner.clone()).or_default().push(value.shape().clone());
         }
         if !self.seen.insert(param.key()) {
             return;
@@ -225,7 +230,7 @@ impl fmt::Display for Summary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::{BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
+    use crate::layers::{BatchNorm2d, Conv2d, Flatten, Linear, Lstm, MaxPool2d, Relu, TransformerEncoderLayer};
     use crate::seq;
     use hadal_core::Module;
     use hadal_core::{ModuleExt, Shape};
@@ -316,5 +321,23 @@ Model: \"Sequential\"
             [row("inner", "Linear", [1, 6].into(), 42, 2 * 72), row("", "parameters", ().into(), 6, 0)]
         );
         assert_eq!(found.model, "Twice");
+    }
+
+    #[test]
+    fn recurrent_and_attention_layers_have_rows_with_their_work() {
+        let model = seq![Lstm::new(3, 4).bidirectional(), TransformerEncoderLayer::new(8, 2).feedforward(16)];
+        let found = summary(&model, &[5, 3]);
+        let row = |name: &str| found.rows.iter().find(|row| row.name == name).unwrap().clone();
+        let lstm = row("0");
+        assert_eq!((lstm.kind.as_str(), lstm.output, lstm.parameters), ("Lstm", [1, 5, 8].into(), 288));
+        // Two directions of 5 steps by weights [16, 3] and [16, 4].
+        assert_eq!(lstm.flops, 2 * 5 * 2 * 16 * 7);
+        let attention = row("1.self_attn");
+        assert_eq!((attention.kind.as_str(), attention.parameters), ("MultiheadAttention", 24 * 8 + 24));
+        // The projection [24, 8] of 5 steps, and two products of 5 × 5 with 8 features.
+        assert_eq!(attention.flops, 2 * 5 * 24 * 8 + 2 * 2 * 5 * 5 * 8);
+        assert_eq!(row("1.self_attn.out_proj").flops, 2 * 5 * 8 * 8);
+        // Attention, two dense layers, two normalizations.
+        assert_eq!(found.trainable.numbers, 288 + 4 * (8 * 8 + 8) + (16 * 8 + 16) + (8 * 16 + 8) + 2 * 2 * 8);
     }
 }

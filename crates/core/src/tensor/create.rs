@@ -177,6 +177,18 @@ impl<T: Element> From<T> for Tensor {
     }
 }
 
+impl<T: Element> From<Vec<T>> for Tensor {
+    fn from(values: Vec<T>) -> Tensor {
+        Tensor::from_slice(&values)
+    }
+}
+
+impl<T: Element> FromIterator<T> for Tensor {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Tensor {
+        values.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
 impl<T: Element, const N: usize> From<[T; N]> for Tensor {
     fn from(values: [T; N]) -> Tensor {
         Tensor::from_slice(&values)

@@ -22,6 +22,7 @@ impl Op for Cholesky {
         let n = x[0].shape()[1];
         let [l, failed] = y else { unreachable!("two outputs") };
         l.slice::<f64>().copy_from_slice(&x[0].contiguous::<f64>());
+        failed.slice::<i64>().fill(0);
         for (l, failed) in l.slice::<f64>().chunks_exact_mut((n * n).max(1)).zip(failed.slice::<i64>()) {
             *failed = dense::cholesky(l, n).map_or_else(|column| column as i64 + 1, |()| 0);
         }

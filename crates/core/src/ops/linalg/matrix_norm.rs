@@ -27,6 +27,7 @@ impl Tensor {
         }
         let x = self.floating()?;
         match norm {
+            _ if self.size(-1) * self.size(-2) == 0 => x.try_sum([-2, -1]),
             MatrixNorm::Frobenius => x.try_mul(&x)?.try_sum([-2, -1])?.try_sqrt(),
             MatrixNorm::Nuclear => x.try_svd()?.1.try_sum(-1),
             MatrixNorm::Spectral => x.try_svd()?.1.try_amax(-1),

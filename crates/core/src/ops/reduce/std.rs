@@ -2,6 +2,15 @@
 
 use crate::ops::prelude::*;
 
+/// The root whose gradient is 0 where it is 0, as PyTorch's of equal elements.
+fn root(var: &Tensor) -> Result<Tensor> {
+    if !var.has_grad() {
+        return var.try_sqrt();
+    }
+    let zero = var.try_eq(0)?;
+    var.try_masked_fill(&zero, 1)?.try_sqrt()?.try_masked_fill(&zero, 0)
+}
+
 #[fallible]
 impl Tensor {
     /// The square root of the unbiased variance over the given axes (`..` for all), which disappear.
@@ -11,7 +20,7 @@ impl Tensor {
 
     /// The square root of the variance with divisor `n - correction`.
     pub fn std_with_correction(&self, axes: impl Into<Axes>, correction: f64) -> Result<Tensor> {
-        self.try_var_with_correction(axes, correction)?.try_sqrt()
+        root(&self.try_var_with_correction(axes, correction)?)
     }
 
     /// As [`Tensor::std`]; the axes stay with size 1.
@@ -21,7 +30,7 @@ impl Tensor {
 
     /// As [`Tensor::std_with_correction`]; the axes stay with size 1.
     pub fn std_keepdim_with_correction(&self, axes: impl Into<Axes>, correction: f64) -> Result<Tensor> {
-        self.try_var_keepdim_with_correction(axes, correction)?.try_sqrt()
+        root(&self.try_var_keepdim_with_correction(axes, correction)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
 
 use crate::grad::{self, Grad, Grads, Node, Saved};
-use crate::tensor::{Bits, Buffer, Data, Element, Layout, Meta, Shape, Tensor};
+use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
 use crate::{DType, Error, Result, check};
 use smallvec::SmallVec;
 use std::any::Any;
@@ -323,4 +323,12 @@ pub fn require_bits(op: &dyn Op, meta: &Meta) -> Result<()> {
         return Ok(());
     }
     Err(Error::op(op.name(), format!("needs integers or booleans, got {}; compare first, or convert", meta.dtype)))
+}
+
+/// The error for an op that takes integers only.
+pub fn require_integer(op: &dyn Op, meta: &Meta) -> Result<()> {
+    if meta.dtype.category() == Category::Integer {
+        return Ok(());
+    }
+    Err(Error::op(op.name(), format!("needs integers, got {}: convert with .to_dtype(DType::I64)", meta.dtype)))
 }

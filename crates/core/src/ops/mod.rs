@@ -25,7 +25,9 @@ ops! {
         erf erfc erfinv lgamma digamma polygamma sinc sigmoid logit floor ceil trunc round frac nan_to_num
         pow atan2 hypot logaddexp xlogy copysign remainder fmod lerp addcmul addcdiv masked_fill
         maximum minimum eq ne lt le gt ge isnan isinf isfinite signbit
-        logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not;
+        logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not
+        bitwise_left_shift bitwise_right_shift gcd lcm fmax fmin isclose allclose equal isposinf isneginf
+        heaviside rad2deg deg2rad logaddexp2;
     /// The nonlinearities of networks.
     activation: relu relu6 leaky_relu prelu glu elu celu selu gelu gelu_tanh silu mish hardswish hardsigmoid hardtanh
         hardshrink softshrink tanhshrink softplus softsign logsigmoid threshold;
@@ -34,17 +36,21 @@ ops! {
     /// Other layouts of the same elements.
     shape: reshape permute expand place contiguous narrow select squeeze unsqueeze flatten split chunk unbind cat
         stack pad slice flip roll rot90 unflatten movedim repeat tile repeat_interleave tril triu diagonal diag_embed
-        diag unfold meshgrid pixel_shuffle pixel_unshuffle channel_shuffle select_scatter slice_scatter;
+        diag unfold meshgrid pixel_shuffle pixel_unshuffle channel_shuffle select_scatter slice_scatter
+        diagonal_scatter tensor_split hstack vstack dstack block_diag cartesian_prod combinations vander
+        tril_indices triu_indices;
     /// Elements chosen by number.
     index: index_select index_add index_copy index_fill gather scatter scatter_add one_hot embedding nonzero
-        index index_put masked_select masked_scatter take_along_dim scatter_reduce unique bincount searchsorted isin histc;
+        index index_put masked_select masked_scatter take_along_dim scatter_reduce unique bincount searchsorted isin histc take;
     /// Combining elements along axes.
     reduce: sum mean amax amin argmax argmin max min var std var_mean prod any all
-        count_nonzero norm logsumexp cumsum cumprod cummax cummin logcumsumexp median quantile;
+        count_nonzero norm logsumexp cumsum cumprod cummax cummin logcumsumexp median quantile nansum nanmean
+        aminmax std_mean diff trapezoid cov corrcoef mode;
     /// Elements in order.
     sort: argsort sort topk kthvalue;
     /// Sums of products.
-    linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross trace einsum bilinear;
+    linear: matmul linear bmm mv dot outer kron tensordot addmm baddbmm cross trace einsum bilinear
+        inner vecdot addmv addr multi_dot;
     /// Convolutions and their adjoints.
     conv: convolution conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
         im2col col2im;
@@ -54,13 +60,14 @@ ops! {
         lp_pool1d lp_pool2d max_unpool interpolate grid_sample affine_grid;
     /// Bringing numbers to one scale.
     norm: softmax softmin log_softmax group_norm layer_norm instance_norm rms_norm batch_norm
-        local_response_norm normalize;
+        local_response_norm normalize renorm;
     /// How far vectors are from each other.
-    distance: cosine_similarity pairwise_distance cdist;
+    distance: cosine_similarity pairwise_distance cdist dist;
     /// Reading by relevance.
     attention: scaled_dot_product_attention;
     /// Factorizations and what follows from them.
-    linalg: solve solve_triangular inverse det slogdet cholesky qr svd eigh pinv lstsq matrix_norm matrix_power;
+    linalg: solve solve_triangular inverse det slogdet cholesky qr lu svd eigh pinv lstsq matrix_norm matrix_power
+        matrix_exp matrix_rank cond eigvalsh svdvals cholesky_solve cholesky_inverse;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }

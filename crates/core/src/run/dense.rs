@@ -45,6 +45,13 @@ impl Lu<'_> {
         (sign, (0..self.n).map(|k| self.values[k * self.n + k]))
     }
 
+    /// For each row of L·U, the row of A that it is.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.n).collect();
+        self.pivots.iter().enumerate().for_each(|(i, &p)| order.swap(i, p));
+        order
+    }
+
     /// Solves `A·X = B` in place of `b [n, m]`.
     pub fn solve(&self, b: &mut [f64], m: usize) {
         self.pivots.iter().enumerate().for_each(|(i, &p)| exchange(b, m, i, p));

@@ -1,0 +1,51 @@
+//! `bitwise_right_shift`: the bits of integers moved to the right.
+
+use crate::op::require_integer;
+use crate::ops::prelude::*;
+
+#[derive(Debug)]
+struct ShiftRight;
+
+impl Op for ShiftRight {
+    fn name(&self) -> &'static str {
+        "bitwise_right_shift"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_integer(self, &x[0])?;
+        one(broadcast(self, x)?)
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(integers y[0].dtype(), T => {
+            let bits = 8 * size_of::<T>() as i64;
+            map::binary(x, &mut y[0], each2(|a: T, n: T| shift(a, n.to_i64(), bits)));
+        });
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("integers have no gradient")
+    }
+}
+
+fn shift<T: Element>(a: T, n: i64, bits: i64) -> T {
+    T::from_i64(a.to_i64() >> if (0..bits).contains(&n) { n } else { 63 })
+}
+
+#[fallible]
+impl Tensor {
+    /// `self / 2ⁿ` of integers, rounded down: the sign stays; broadcasting. Shifts by as many bits as the type has, or more, or fewer than 0, leave
+    /// nothing but the sign.
+    pub fn bitwise_right_shift(&self, bits: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(bits)?;
+        apply(ShiftRight, &[&a, &b])
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("bitwise_right_shift", |_, x| vec![x[0].bitwise_right_shift(&x[1])])
+}

@@ -1,0 +1,17 @@
+//! `fmin`: the smaller of two elements, passing over NaN.
+
+use crate::ops::prelude::*;
+
+#[fallible]
+impl Tensor {
+    /// The smaller of `self` and `other`, broadcasting; the other one where one is NaN.
+    pub fn fmin(&self, other: impl Operand) -> Result<Tensor> {
+        let (a, b) = self.promoted(other)?;
+        let either = b.try_isnan()?.try_where_(&a, a.try_minimum(&b)?)?;
+        a.try_isnan()?.try_where_(&b, &either)
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    Cases::new("fmin", |_, x| vec![x[0].fmin(&x[1])])
+}

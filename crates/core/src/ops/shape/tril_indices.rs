@@ -1,0 +1,18 @@
+//! `tril_indices`: the places of a triangle of a matrix.
+
+use crate::ops::prelude::*;
+
+impl Tensor {
+    /// Row and column (`i64` `[2, count]`) of the places of a matrix that lie on or below the given diagonal, in row-major
+    /// order.
+    pub fn tril_indices(rows: usize, columns: usize, diagonal: isize) -> Tensor {
+        Tensor::full([rows, columns], true).tril(diagonal).nonzero().t()
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    // PyTorch's expression has no input but its attributes.
+    Cases::new("tril_indices", |a, _| {
+        vec![Tensor::tril_indices(a.integer("row") as usize, a.integer("col") as usize, a.integer("offset"))]
+    })
+}

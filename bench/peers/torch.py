@@ -1,0 +1,78 @@
+"""PyTorch's side of the comparison: `torch.py WORKLOAD VARIANT THREADS`, driven by lines on stdin.
+
+Variants: "" (eager), "fused" (the fused optimizer), "channels-last" (and the fused optimizer), "compile" (and the fused
+optimizer). Says `ready`, then answers each number of steps with the seconds they took."""
+import sys
+
+sys.path.pop(0)  # this file must not be what `import torch` finds
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def mlp(*sizes, relu=True):
+    layers = []
+    for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
+        layers += [nn.ReLU()] if relu and i else []
+        layers.append(nn.Linear(a, b))
+    return nn.Sequential(*layers)
+
+
+def cnn_seed0():
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(2048, 10))
+
+
+def cnn_keras():
+    return nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def resnet18():
+    import torchvision
+    return torchvision.models.resnet18(num_classes=10)
+
+
+SGD, ADAM = torch.optim.SGD, torch.optim.Adam
+# name: model, optimizer, its settings, batches, batch size, shape of a sample
+WORKLOADS = {
+    "W1_mlp_seed1": (lambda: mlp(784, 128, 64, 10, relu=False), SGD, dict(lr=0.01, momentum=0.9), 100, 64, [784]),
+    "W2_cnn_seed0": (cnn_seed0, SGD, dict(lr=0.001, momentum=0.9), 20, 100, [3, 32, 32]),
+    "W3_dense_keras": (lambda: mlp(784, 32, 10), ADAM, dict(lr=1e-3), 200, 32, [784]),
+    "W4_cnn_keras": (cnn_keras, ADAM, dict(lr=1e-3), 50, 32, [3, 32, 32]),
+    "W5_mlp_seed4": (lambda: mlp(784, 128, 10), ADAM, dict(lr=1e-3), 200, 32, [784]),
+    "W8_resnet18_cifar": (resnet18, SGD, dict(lr=0.01, momentum=0.9), 10, 64, [3, 32, 32]),
+}
+
+
+def main(workload, variant, threads):
+    torch.set_num_threads(int(threads))
+    torch.manual_seed(0)
+    make, optimizer, settings, batches, batch, sample = WORKLOADS[workload]
+    model, x = make().train(), torch.randn(batches * batch, *sample)
+    y = torch.randint(0, 10, (batches * batch,))
+    if variant == "channels-last":
+        model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    optimizer = optimizer(model.parameters(), fused=bool(variant), **settings)
+    forward = torch.compile(model) if variant == "compile" else model
+    step = 0
+    print("ready", flush=True)
+    for line in sys.stdin:
+        start = time.perf_counter()
+        for _ in range(int(line)):
+            at = step % batches * batch
+            step += 1
+            optimizer.zero_grad()
+            F.cross_entropy(forward(x[at:at + batch]), y[at:at + batch]).backward()
+            optimizer.step()
+        print(time.perf_counter() - start, flush=True)
+
+
+main(*sys.argv[1:])

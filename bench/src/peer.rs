@@ -1,0 +1,104 @@
+//! Who does the work: Hadal in this process, another framework in a child process.
+
+use crate::workloads::Workload;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+/// Something that can do training steps.
+pub trait Runner {
+    /// Its name in the table.
+    fn name(&self) -> String;
+    /// Does so many steps; returns the seconds they took.
+    fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>>;
+}
+
+/// This library.
+pub struct Hadal {
+    step: Box<dyn FnMut()>,
+}
+
+impl Hadal {
+    pub fn new(workload: &Workload) -> Hadal {
+        Hadal { step: (workload.prepare)(workload.batch) }
+    }
+}
+
+impl Runner for Hadal {
+    fn name(&self) -> String {
+        "hadal".into()
+    }
+
+    fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>> {
+        let start = Instant::now();
+        (0..steps).for_each(|_| (self.step)());
+        Ok(start.elapsed().as_secs_f64())
+    }
+}
+
+/// A program that says `ready`, then answers each line with a number of steps by a line with the seconds they took.
+pub struct Child {
+    name: String,
+    child: std::process::Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Child {
+    pub fn start(
+        python: &Path,
+        folder: &Path,
+        name: &str,
+        workload: &str,
+        threads: usize,
+    ) -> Result<Child, Box<dyn Error>> {
+        let (framework, variant) = name.split_once('-').unwrap_or((name, ""));
+        let program = folder.join(framework).with_extension("py");
+        if !program.is_file() {
+            return Err(format!("there is no program {}", program.display()).into());
+        }
+        let mut command = Command::new(python);
+        command.arg(program).args([workload, variant, &threads.to_string()]);
+        for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+            command.env(variable, threads.to_string());
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        let mut child = Child { name: name.into(), child, input, output: BufReader::new(output) };
+        match child.answer()?.as_str() {
+            "ready" => Ok(child),
+            other => Err(format!("answered `{other}`").into()),
+        }
+    }
+
+    /// The next line; where there is none, the last line of what the program wrote to stderr is the error.
+    fn answer(&mut self) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            let errors = self.child.stderr.take().map(std::io::read_to_string).transpose()?.unwrap_or_default();
+            return Err(errors.lines().next_back().unwrap_or("it ended without a word").to_owned().into());
+        }
+        Ok(line.trim().to_owned())
+    }
+}
+
+impl Runner for Child {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>> {
+        writeln!(self.input, "{steps}")?;
+        Ok(self.answer()?.parse()?)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,105 @@
+//! The workloads: a step is a forward pass, the loss, the gradients and the optimizer's update, on data in memory.
+
+use hadal::models;
+use hadal::prelude::*;
+
+/// One kind of training step.
+pub struct Workload {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub batch: usize,
+    /// Makes the model, the optimizer and the data; the result does one step.
+    pub prepare: fn(usize) -> Box<dyn FnMut()>,
+}
+
+pub const ALL: &[Workload] = &[
+    Workload {
+        name: "W1_mlp_seed1",
+        about: "784-128-64-10 without activations, SGD with momentum",
+        batch: 64,
+        prepare: |batch| {
+            let model = Sequential::new().add(Linear::new(784, 128)).add(Linear::new(128, 64)).add(Linear::new(64, 10));
+            training(model, |p| Sgd::new(0.01).momentum(0.9).optimize(p), images(100, batch, &[784]), batch)
+        },
+    },
+    Workload {
+        name: "W2_cnn_seed0",
+        about: "3→16→32 filters 3×3, 10 classes, SGD with momentum",
+        batch: 100,
+        prepare: |batch| {
+            let model = Sequential::new()
+                .add(Conv2d::new(3, 16, 3).padding(1))
+                .add(Relu)
+                .add(MaxPool2d::new(2))
+                .add(Conv2d::new(16, 32, 3).padding(1))
+                .add(Relu)
+                .add(MaxPool2d::new(2))
+                .add(Flatten::new())
+                .add(Linear::new(2048, 10));
+            training(model, |p| Sgd::new(0.001).momentum(0.9).optimize(p), images(20, batch, &[3, 32, 32]), batch)
+        },
+    },
+    Workload {
+        name: "W3_dense_keras",
+        about: "784-32-10 with ReLU, Adam",
+        batch: 32,
+        prepare: |batch| {
+            let model = Sequential::new().add(Linear::new(784, 32)).add(Relu).add(Linear::new(32, 10));
+            training(model, |p| Adam::new(1e-3).optimize(p), images(200, batch, &[784]), batch)
+        },
+    },
+    Workload {
+        name: "W4_cnn_keras",
+        about: "32, 64, 64 filters 3×3, 64 hidden units, Adam",
+        batch: 32,
+        prepare: |batch| {
+            let spec = models::Spec { input: vec![3, 32, 32], outputs: 10 };
+            let model = models::keras_cnn(&spec).expect("images of 32 by 32");
+            training(model, |p| Adam::new(1e-3).optimize(p), images(50, batch, &[3, 32, 32]), batch)
+        },
+    },
+    Workload {
+        name: "W5_mlp_seed4",
+        about: "784-128-10 with ReLU, Adam",
+        batch: 32,
+        prepare: |batch| {
+            let model = Sequential::new().add(Linear::new(784, 128)).add(Relu).add(Linear::new(128, 10));
+            training(model, |p| Adam::new(1e-3).optimize(p), images(200, batch, &[784]), batch)
+        },
+    },
+    Workload {
+        name: "W8_resnet18_cifar",
+        about: "ResNet-18, 10 classes, 3×32×32, SGD with momentum",
+        batch: 64,
+        prepare: |batch| {
+            let model = models::resnet18(3, 10);
+            training(model, |p| Sgd::new(0.01).momentum(0.9).optimize(p), images(10, batch, &[3, 32, 32]), batch)
+        },
+    },
+];
+
+/// So many batches of normally distributed samples of a shape, with labels from ten classes.
+fn images(batches: usize, batch: usize, sample: &[usize]) -> (Tensor, Tensor) {
+    manual_seed(0);
+    let n = batches * batch;
+    (Tensor::randn([&[n], sample].concat()), Tensor::randint(0, 10, n))
+}
+
+/// A step that takes the next batch, round and round.
+fn training(
+    model: impl Layer + 'static,
+    optimizer: impl Fn(Vec<Param>) -> Optimizer,
+    (inputs, targets): (Tensor, Tensor),
+    batch: usize,
+) -> Box<dyn FnMut()> {
+    let mut optimizer = optimizer(model.parameters());
+    let batches = inputs.shape()[0] / batch;
+    let mut next = 0;
+    Box::new(move || {
+        let start = next % batches * batch;
+        next += 1;
+        let (x, y) = (inputs.narrow(0, start, batch), targets.narrow(0, start, batch));
+        let loss = cross_entropy(&model.forward(&x), &y);
+        optimizer.step(&loss.backward()).expect("every parameter has a gradient");
+    })
+}

@@ -17,7 +17,8 @@ pub fn fallible(_: TokenStream, item: TokenStream) -> TokenStream {
 /// Implements `Module` for a struct or enum by visiting its fields in order under their names.
 ///
 /// Every field must itself be a `Module` (layers, `Param`, `Vec`, `Option`, numbers, strings …);
-/// `#[module(config)]` marks a field of another type as static configuration, which is not visited.
+/// `#[module(config)]` marks a field of another type as static configuration, which is not visited, and
+/// `#[module(name = "LayerNorm")]` gives a field another name in the state dictionary.
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(item: TokenStream) -> TokenStream {
     module::expand(item.into()).unwrap_or_else(|e| e.into_compile_error()).into()

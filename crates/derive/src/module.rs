@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Attribute, Data, DeriveInput, Fields, parse2};
+use syn::{Attribute, Data, DeriveInput, Fields, LitStr, parse2};
 
 pub fn expand(item: TokenStream) -> syn::Result<TokenStream> {
     let input: DeriveInput = parse2(item)?;
@@ -38,7 +38,8 @@ fn arm(path: TokenStream, fields: &Fields) -> syn::Result<TokenStream> {
         let name = field.ident.as_ref().map_or(i.to_string(), |n| n.to_string());
         let binding = format_ident!("field_{i}");
         let member = field.ident.as_ref().map_or_else(|| syn::Member::from(i), |n| n.clone().into());
-        if is_config(&field.attrs)? {
+        let Attributes { config, renamed } = attributes(&field.attrs)?;
+        if config {
             patterns.push(quote!(#member: _));
             continue;
         }
@@ -46,21 +47,34 @@ fn arm(path: TokenStream, fields: &Fields) -> syn::Result<TokenStream> {
         visits.push(if matches!(fields, Fields::Unnamed(f) if f.unnamed.len() == 1) {
             quote!(::hadal::Module::visit(#binding, visitor);)
         } else {
-            let name = name.trim_start_matches("r#");
+            let name = renamed.unwrap_or_else(|| name.trim_start_matches("r#").to_owned());
             quote!(::hadal::visit_field(#name, #binding, visitor);)
         });
     }
     Ok(quote!(#path { #(#patterns),* } => { #(#visits)* }))
 }
 
-/// Whether the field is marked `#[module(config)]`; any other word in the attribute is an error.
-fn is_config(attributes: &[Attribute]) -> syn::Result<bool> {
-    let mut config = false;
+/// What `#[module(…)]` says of a field.
+#[derive(Default)]
+struct Attributes {
+    config: bool,
+    renamed: Option<String>,
+}
+
+/// Reads `#[module(config)]` and `#[module(name = "…")]`; any other word in the attribute is an error.
+fn attributes(attributes: &[Attribute]) -> syn::Result<Attributes> {
+    let mut found = Attributes::default();
     for attribute in attributes.iter().filter(|a| a.path().is_ident("module")) {
         attribute.parse_nested_meta(|meta| {
-            config = meta.path.is_ident("config");
-            if config { Ok(()) } else { Err(meta.error("expected #[module(config)]")) }
+            if meta.path.is_ident("config") {
+                found.config = true;
+            } else if meta.path.is_ident("name") {
+                found.renamed = Some(meta.value()?.parse::<LitStr>()?.value());
+            } else {
+                return Err(meta.error("expected #[module(config)] or #[module(name = \"…\")]"));
+            }
+            Ok(())
         })?;
     }
-    Ok(config)
+    Ok(found)
 }

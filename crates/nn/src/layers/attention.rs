@@ -50,6 +50,11 @@ impl AttentionMask {
         AttentionMask { padding: Some(padding), ..self }
     }
 
+    /// Whether some query may have nothing left to attend to. Under the causal rule alone each has key 0.
+    fn may_leave_nothing(&self) -> bool {
+        self.blocked.is_some() || self.padding.is_some()
+    }
+
     /// Everything blocked in one, for scores `[batch, heads, queries, keys]`.
     fn all_blocked(&self, scores: [usize; 4]) -> Result<Option<Tensor>> {
         let [batch, _, queries, keys] = scores;
@@ -92,19 +97,45 @@ fn aligned(mask: &Tensor, scores: [usize; 4], what: &str) -> Result<Tensor> {
     Err(Error::op("attention", message))
 }
 
-/// Outputs `[batch, heads, queries, value size]` and weights `[batch, heads, queries, keys]` for
-/// `query [batch, heads, queries, size]`, `key [batch, heads, keys, size]`, `value [batch, heads, keys, value size]`:
-/// `softmax(q·kᵀ/√size + bias)·v`. A share `dropout` of the weights is dropped.
-pub(super) fn attention(
+/// `softmax(q·kᵀ/√size + bias)·v`: `[batch, heads, queries, value size]` of `query [batch, heads, queries, size]`,
+/// `key [batch, heads, keys, size]` and `value [batch, heads, keys, value size]`. A share `dropout` of the weights is
+/// dropped.
+///
+/// ```
+/// use hadal_core::Tensor;
+/// use hadal_nn::layers::{AttentionMask, attention};
+/// let (query, key) = (Tensor::ones([2, 4, 5, 8]), Tensor::ones([2, 4, 7, 8]));
+/// assert_eq!(*attention(&query, &key, &key, &AttentionMask::new(), 0.0).shape(), [2, 4, 5, 8]);
+/// ```
+#[track_caller]
+pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, mask: &AttentionMask, dropout: f64) -> Tensor {
+    try_attention(query, key, value, mask, dropout).unwrap_or_else(|error| error.raise())
+}
+
+/// Fallible twin of [`attention`]: returns the error instead of panicking.
+pub fn try_attention(
     query: &Tensor,
     key: &Tensor,
     value: &Tensor,
     mask: &AttentionMask,
     dropout: f64,
-) -> Result<(Tensor, Tensor)> {
+) -> Result<Tensor> {
+    attention_weights(query, key, mask, dropout)?.try_matmul(value)
+}
+
+/// `softmax(q·kᵀ/√size + bias)`, `[batch, heads, queries, keys]`.
+pub(super) fn attention_weights(query: &Tensor, key: &Tensor, mask: &AttentionMask, dropout: f64) -> Result<Tensor> {
+    if query.rank() != 4 || key.rank() != 4 {
+        let message = format!(
+            "expects queries [batch, heads, queries, size] and keys [batch, heads, keys, size], got {} and {}",
+            query.shape(),
+            key.shape()
+        );
+        return Err(Error::op("attention", message));
+    }
     let scale = 1.0 / (query.size(-1).max(1) as f64).sqrt();
     let mut scores = query.try_mul(scale)?.try_matmul(key.try_transpose(-2, -1)?)?;
-    let [batch, heads, queries, keys] = scores.shape()[..] else { unreachable!("four axes") };
+    let [batch, heads, queries, keys] = scores.shape()[..] else { unreachable!("checked above") };
     let shape = [batch, heads, queries, keys];
     if let Some(bias) = &mask.bias {
         scores = scores.try_add(aligned(bias, shape, "bias")?)?;
@@ -112,12 +143,12 @@ pub(super) fn attention(
     let weights = match mask.all_blocked(shape)? {
         None => scores.try_softmax(-1)?,
         // Rows with nothing left stay open for the softmax, which has no value for them, and are emptied after it.
-        Some(blocked) => {
+        Some(blocked) if mask.may_leave_nothing() => {
             let empty = blocked.try_all_keepdim(-1)?;
             let open = blocked.try_logical_and(empty.try_logical_not()?)?;
             scores.try_masked_fill(&open, f64::NEG_INFINITY)?.try_softmax(-1)?.try_masked_fill(&empty, 0)?
         }
+        Some(blocked) => scores.try_masked_fill(&blocked, f64::NEG_INFINITY)?.try_softmax(-1)?,
     };
-    let weights = if dropout > 0.0 { weights.try_dropout(dropout)? } else { weights };
-    Ok((weights.try_matmul(value)?, weights))
+    if dropout > 0.0 { weights.try_dropout(dropout) } else { Ok(weights) }
 }

@@ -1,5 +1,6 @@
 //! `Embedding`: a table of vectors looked up by number.
 
+use crate::init::Initialiser;
 use crate::{Layer, compat};
 use hadal_core::{DType, Module, Param, Result, Shape, Tag, Tensor};
 
@@ -20,6 +21,12 @@ impl Embedding {
     pub fn new(count: usize, size: usize) -> Embedding {
         let weight = compat::current().embedding(&Shape::from([count, size]));
         Embedding { weight: Param::new(weight), padding: None, tag: Tag::new("Embedding") }
+    }
+
+    /// Draws the table anew.
+    pub fn weight_init(self, init: impl Initialiser) -> Embedding {
+        init.fill(&self.weight);
+        self
     }
 
     /// Index `padding` stands for nothing: its vector starts as zeros and gets no gradient.

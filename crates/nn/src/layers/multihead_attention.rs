@@ -1,7 +1,7 @@
 //! `MultiheadAttention` (Vaswani et al., NIPS 2017, arXiv:1706.03762).
 
 use super::Linear;
-use super::attention::{AttentionMask, attention};
+use super::attention::{AttentionMask, attention_weights, try_attention};
 use crate::Layer;
 use crate::init::{Initialiser, xavier_uniform, zeros};
 use hadal_core::{Error, Mode, Module, Param, Result, Shape, Tag, Tensor};
@@ -101,7 +101,7 @@ impl MultiheadAttention {
     /// What the queries find.
     #[track_caller]
     pub fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: &AttentionMask) -> Tensor {
-        self.tag.call(query, || Ok(self.apply([query, key, value], mask)?.0))
+        self.tag.call(query, || self.apply([query, key, value], mask))
     }
 
     /// What the queries find, and how much each looked at each key: `[batch, queries, keys]`, the mean of the heads.
@@ -115,21 +115,35 @@ impl MultiheadAttention {
     ) -> (Tensor, Tensor) {
         let mut mean = None;
         let output = self.tag.call(query, || {
-            let (output, weights) = self.apply([query, key, value], mask)?;
+            let [q, k, v] = self.heads([query, key, value])?;
+            let weights = attention_weights(&q, &k, mask, self.dropped())?;
             mean = Some(weights.try_mean(1)?);
-            Ok(output)
+            self.joined(&weights.try_matmul(v)?, query)
         });
         (output, mean.expect("the call returned, so it ran to its end"))
     }
 
-    fn apply(&self, inputs: [&Tensor; 3], mask: &AttentionMask) -> Result<(Tensor, Tensor)> {
+    fn apply(&self, inputs: [&Tensor; 3], mask: &AttentionMask) -> Result<Tensor> {
+        let [query, key, value] = self.heads(inputs)?;
+        self.joined(&try_attention(&query, &key, &value, mask, self.dropped())?, inputs[0])
+    }
+
+    /// The share of weights dropped now.
+    fn dropped(&self) -> f64 {
+        if self.mode.is_training() { self.dropout } else { 0.0 }
+    }
+
+    /// Queries, keys and values by head: `[batch, heads, steps, width / heads]`.
+    fn heads(&self, inputs: [&Tensor; 3]) -> Result<[Tensor; 3]> {
         self.check(inputs)?;
         let [query, key, value] = self.projected(inputs)?;
-        let (query, key, value) = (self.split(&query)?, self.split(&key)?, self.split(&value)?);
-        let dropout = if self.mode.is_training() { self.dropout } else { 0.0 };
-        let (found, weights) = attention(&query, &key, &value, mask, dropout)?;
+        Ok([self.split(&query)?, self.split(&key)?, self.split(&value)?])
+    }
+
+    /// What the heads found, side by side in the queries' layout and mixed.
+    fn joined(&self, found: &Tensor, query: &Tensor) -> Result<Tensor> {
         let order = if self.sequence_first { [2, 0, 1, 3] } else { [0, 2, 1, 3] };
-        Ok((self.out_proj.forward(&found.try_permute(order)?.try_reshape(inputs[0].shape())?), weights))
+        Ok(self.out_proj.forward(&found.try_permute(order)?.try_reshape(query.shape())?))
     }
 
     fn check(&self, inputs: [&Tensor; 3]) -> Result<()> {

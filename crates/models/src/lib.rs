@@ -1,16 +1,26 @@
-//! Hadal's model zoo: one architecture per file, with the state-dict keys of torchvision where it has the model.
+//! Hadal's model zoo: one architecture per file, with the state-dict keys of torchvision or Hugging Face where they have the model.
 
+pub mod bert;
 mod cnn;
+pub mod gpt;
 mod keras_cnn;
 mod lenet;
 mod mlp;
+pub mod mobilenet_v2;
+#[cfg(test)]
+mod recorded;
 pub mod resnet;
+pub mod vision_transformer;
 
+pub use bert::{Bert, BertSize};
 pub use cnn::cnn;
+pub use gpt::{Gpt, GptSize};
 pub use keras_cnn::keras_cnn;
 pub use lenet::lenet;
 pub use mlp::mlp;
-pub use resnet::{ResNet, resnet18, resnet34};
+pub use mobilenet_v2::{MobileNetV2, mobilenet_v2};
+pub use resnet::{ResNet, resnet18, resnet34, resnet50, resnet101, resnet152};
+pub use vision_transformer::{VisionTransformer, VisionTransformerSize, vit_b_16};
 
 extern crate hadal_core as hadal;
 
@@ -36,7 +46,7 @@ pub struct Entry {
 }
 
 /// Every model by name.
-pub const ALL: [Entry; 6] = [
+pub const ALL: [Entry; 12] = [
     Entry { name: "mlp", about: "128 hidden units with ReLU", build: |spec| Ok(Box::new(mlp(spec)?)) },
     Entry {
         name: "lenet",
@@ -62,6 +72,36 @@ pub const ALL: [Entry; 6] = [
         name: "resnet34",
         about: "ResNet-34 (He et al. 2016), torchvision's keys",
         build: |spec| Ok(Box::new(resnet34(images(spec, "resnet34")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "resnet50",
+        about: "ResNet-50 (He et al. 2016), torchvision's keys",
+        build: |spec| Ok(Box::new(resnet50(images(spec, "resnet50")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "resnet101",
+        about: "ResNet-101 (He et al. 2016), torchvision's keys",
+        build: |spec| Ok(Box::new(resnet101(images(spec, "resnet101")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "resnet152",
+        about: "ResNet-152 (He et al. 2016), torchvision's keys",
+        build: |spec| Ok(Box::new(resnet152(images(spec, "resnet152")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "mobilenet_v2",
+        about: "MobileNetV2 (Sandler et al. 2018), torchvision's keys",
+        build: |spec| Ok(Box::new(mobilenet_v2(images(spec, "mobilenet_v2")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "vit_b_16",
+        about: "ViT-B/16 (Dosovitskiy et al. 2021), torchvision's keys; square images of a multiple of 16",
+        build: |spec| Ok(Box::new(vision_transformer::for_images(images(spec, "vit_b_16")?, spec.outputs)?)),
+    },
+    Entry {
+        name: "gpt",
+        about: "a GPT of 4 layers, 256 features, 8 heads: sequences of token numbers to logits of the next",
+        build: |spec| Ok(Box::new(gpt::for_sequences(spec)?)),
     },
 ];
 
@@ -105,5 +145,57 @@ fn shrink(name: &str, input: &[usize; 3], steps: &[(usize, usize)]) -> Result<[u
     match (side(input[1]), side(input[2])) {
         (Some(height), Some(width)) => Ok([height, width]),
         _ => Err(Error::invalid(format!("{name} needs larger images than {} × {}", input[1], input[2]))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hadal_core::ModuleExt;
+
+    fn spec(input: &[usize], outputs: usize) -> Spec {
+        Spec { input: input.to_vec(), outputs }
+    }
+
+    /// Parameters of the models for RGB images and 1000 classes, as torchvision publishes them.
+    const PUBLISHED: [(&str, usize); 7] = [
+        ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnet101", 44_549_160),
+        ("resnet152", 60_192_808),
+        ("mobilenet_v2", 3_504_872),
+        // For images of 32 × 32 there are 5 positions in place of 197.
+        ("vit_b_16", 86_567_656 - 192 * 768),
+    ];
+
+    #[test]
+    fn every_model_can_be_built_by_name_and_has_the_published_size() {
+        for entry in &ALL {
+            let (spec, expected) = match entry.name {
+                "gpt" => (spec(&[6], 11), vec![1, 6, 11]),
+                _ => (spec(&[3, 32, 32], 1000), vec![1, 1000]),
+            };
+            let model = build(entry.name, &spec).unwrap();
+            let shape: Vec<usize> = [1].iter().chain(&spec.input).copied().collect();
+            assert_eq!(model.build(&shape).to_vec(), expected, "{}", entry.name);
+            if let Some((_, published)) = PUBLISHED.iter().find(|(name, _)| *name == entry.name) {
+                assert_eq!(model.parameter_count(), *published, "{}", entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_model_cannot_take_is_said() {
+        let error = |name: &str, input: &[usize]| build(name, &spec(input, 10)).err().unwrap().to_string();
+        assert_eq!(
+            error("vit_b_16", &[3, 32, 48]),
+            "vit_b_16 takes square images of a multiple of 16, got 32 × 48; resize them"
+        );
+        assert_eq!(
+            error("gpt", &[1, 28, 28]),
+            "gpt takes sequences of token numbers [steps], got samples of shape [1, 28, 28]"
+        );
+        assert!(error("resnet50", &[784]).starts_with("resnet50 takes images [channels, height, width]"));
     }
 }

@@ -38,6 +38,8 @@ pub use half;
 pub use module::{Mode, Module, ModuleExt, Visitor, visit_field};
 pub use ops::attention::scaled_dot_product_attention::Attention;
 pub use ops::conv::convolution::{Convolution, Padding};
+pub use ops::fourier::stft::Frames;
+pub use ops::fourier::window::Window;
 pub use ops::index::scatter_reduce::Combine;
 pub use ops::index::searchsorted::Side;
 pub use ops::index::unique::Unique;

@@ -6,6 +6,7 @@
 
 pub mod conv;
 pub mod copy;
+pub mod fourier;
 pub mod gemm;
 pub mod math;
 mod number;

@@ -68,6 +68,8 @@ ops! {
     /// Factorizations and what follows from them.
     linalg: solve solve_triangular inverse det slogdet cholesky qr lu svd eigh pinv lstsq matrix_norm matrix_power
         matrix_exp matrix_rank cond eigvalsh svdvals cholesky_solve cholesky_inverse;
+    /// Signals and their frequencies.
+    fourier: fft rfft irfft window stft istft;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention (Vaswani et al., NIPS 2017, arXiv:1706.03762), and what may attend to what.
 
-use hadal_core::{DType, Error, Result, Tensor};
+use hadal_core::{Attention, DType, Error, Result, Tensor};
 
 /// What queries may not attend to, and how much they prefer what they may.
 ///
@@ -50,36 +50,25 @@ impl AttentionMask {
         AttentionMask { padding: Some(padding), ..self }
     }
 
-    /// Whether some query may have nothing left to attend to. Under the causal rule alone each has key 0.
-    fn may_leave_nothing(&self) -> bool {
-        self.blocked.is_some() || self.padding.is_some()
-    }
-
-    /// Everything blocked in one, for scores `[batch, heads, queries, keys]`.
-    fn all_blocked(&self, scores: [usize; 4]) -> Result<Option<Tensor>> {
-        let [batch, _, queries, keys] = scores;
-        let mut parts = Vec::with_capacity(3);
-        if self.causal {
-            let later = (0..queries * keys).map(|i| i % keys > i / keys).collect();
-            parts.push(Tensor::from_vec(later, [queries, keys]));
-        }
-        if let Some(blocked) = &self.blocked {
-            parts.push(aligned(blocked, scores, "blocked")?);
-        }
-        if let Some(padding) = &self.padding {
-            if *padding.shape() != [batch, keys] {
+    /// What is blocked besides the causal rule, for scores `[batch, heads, queries, keys]`.
+    fn hidden(&self, scores: [usize; 4]) -> Result<Option<Tensor>> {
+        let [batch, .., keys] = scores;
+        let blocked = self.blocked.as_ref().map(|blocked| aligned(blocked, scores, "blocked")).transpose()?;
+        let padding = match &self.padding {
+            Some(padding) if *padding.shape() != [batch, keys] => {
                 let message = format!("expects padding [{batch}, {keys}] (batch, keys), got {}", padding.shape());
                 return Err(Error::op("attention", message));
             }
-            parts.push(padding.try_reshape([batch, 1, 1, keys])?);
-        }
-        if let Some(other) = parts.iter().find(|part| part.dtype() != DType::Bool) {
+            padding => padding.as_ref().map(|padding| padding.try_reshape([batch, 1, 1, keys])).transpose()?,
+        };
+        if let Some(other) = blocked.iter().chain(&padding).find(|part| part.dtype() != DType::Bool) {
             let message = format!("expects booleans for what is blocked, got {}; use bias for scores", other.dtype());
             return Err(Error::op("attention", message));
         }
-        let mut parts = parts.into_iter();
-        let Some(first) = parts.next() else { return Ok(None) };
-        parts.try_fold(first, |all, part| all.try_logical_or(part)).map(Some)
+        match (blocked, padding) {
+            (Some(blocked), Some(padding)) => blocked.try_logical_or(padding).map(Some),
+            (blocked, padding) => Ok(blocked.or(padding)),
+        }
     }
 }
 
@@ -120,35 +109,91 @@ pub fn try_attention(
     mask: &AttentionMask,
     dropout: f64,
 ) -> Result<Tensor> {
-    attention_weights(query, key, mask, dropout)?.try_matmul(value)
+    if dropout > 0.0 {
+        return attention_weights(query, key, mask, dropout)?.try_matmul(value);
+    }
+    let scores = scores(query, key)?;
+    let hidden = mask.hidden(scores)?;
+    let bias = mask.bias.as_ref().map(|bias| aligned(bias, scores, "bias")).transpose()?;
+    let joined = match (hidden, bias) {
+        (Some(hidden), Some(bias)) => Some(hidden.try_where_(f64::NEG_INFINITY, bias)?),
+        (Some(hidden), None) => Some(hidden.try_logical_not()?),
+        (None, bias) => bias,
+    };
+    let attention = Attention { mask: joined, causal: mask.causal, scale: None };
+    query.try_scaled_dot_product_attention(key, value, &attention)
 }
 
-/// `softmax(q·kᵀ/√size + bias)`, `[batch, heads, queries, keys]`.
-pub(super) fn attention_weights(query: &Tensor, key: &Tensor, mask: &AttentionMask, dropout: f64) -> Result<Tensor> {
-    if query.rank() != 4 || key.rank() != 4 {
-        let message = format!(
-            "expects queries [batch, heads, queries, size] and keys [batch, heads, keys, size], got {} and {}",
-            query.shape(),
-            key.shape()
-        );
-        return Err(Error::op("attention", message));
+/// The shape of the scores.
+fn scores(query: &Tensor, key: &Tensor) -> Result<[usize; 4]> {
+    match (&query.shape()[..], &key.shape()[..]) {
+        (&[batch, heads, queries, size], &[batches, number, keys, width])
+            if (batch, heads, size) == (batches, number, width) =>
+        {
+            Ok([batch, heads, queries, keys])
+        }
+        (query, key) => {
+            let expected = "queries [batch, heads, queries, size] and keys [batch, heads, keys, size]";
+            Err(Error::op("attention", format!("expects {expected}, got {query:?} and {key:?}")))
+        }
     }
+}
+
+/// `softmax(q·kᵀ/√size + bias)`, `[batch, heads, queries, keys]`: for those who want to see the weights, or drop some.
+pub(super) fn attention_weights(query: &Tensor, key: &Tensor, mask: &AttentionMask, dropout: f64) -> Result<Tensor> {
+    let shape = scores(query, key)?;
+    let [.., queries, keys] = shape;
     let scale = 1.0 / (query.size(-1).max(1) as f64).sqrt();
     let mut scores = query.try_mul(scale)?.try_matmul(key.try_transpose(-2, -1)?)?;
-    let [batch, heads, queries, keys] = scores.shape()[..] else { unreachable!("checked above") };
-    let shape = [batch, heads, queries, keys];
     if let Some(bias) = &mask.bias {
         scores = scores.try_add(aligned(bias, shape, "bias")?)?;
     }
-    let weights = match mask.all_blocked(shape)? {
+    if mask.causal {
+        let later = (0..queries * keys).map(|i| i % keys > i / keys).collect();
+        scores = scores.try_masked_fill(&Tensor::from_vec(later, [queries, keys]), f64::NEG_INFINITY)?;
+    }
+    let weights = match mask.hidden(shape)? {
         None => scores.try_softmax(-1)?,
         // Rows with nothing left stay open for the softmax, which has no value for them, and are emptied after it.
-        Some(blocked) if mask.may_leave_nothing() => {
-            let empty = blocked.try_all_keepdim(-1)?;
-            let open = blocked.try_logical_and(empty.try_logical_not()?)?;
-            scores.try_masked_fill(&open, f64::NEG_INFINITY)?.try_softmax(-1)?.try_masked_fill(&empty, 0)?
+        Some(hidden) => {
+            let scores = scores.try_masked_fill(&hidden, f64::NEG_INFINITY)?;
+            let empty = scores.try_eq(f64::NEG_INFINITY)?.try_all_keepdim(-1)?;
+            scores.try_masked_fill(&empty, 0)?.try_softmax(-1)?.try_masked_fill(&empty, 0)?
         }
-        Some(blocked) => scores.try_masked_fill(&blocked, f64::NEG_INFINITY)?.try_softmax(-1)?,
     };
     if dropout > 0.0 { weights.try_dropout(dropout) } else { Ok(weights) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hadal_core::testing::assert_close;
+
+    /// The fused op and the weights in sight agree under every kind of mask, also where a query sees nothing.
+    #[test]
+    fn both_ways_agree() {
+        let draw = |shape: [usize; 4], phase: f64| {
+            let values = (0..shape.iter().product()).map(|i| (1.7 * i as f64 + phase).sin()).collect::<Vec<f64>>();
+            Tensor::from_vec(values, shape)
+        };
+        let (query, key, value) = (draw([2, 2, 3, 4], 0.0), draw([2, 2, 3, 4], 1.0), draw([2, 2, 3, 5], 2.0));
+        let new = AttentionMask::new;
+        let padding = Tensor::from([[true, false, false], [false, false, true]]);
+        let blocked = Tensor::from([[false, true, false], [false, false, true], [true, true, true]]);
+        let bias = draw([2, 2, 3, 3], 3.0);
+        let masks = [
+            new(),
+            new().causal(),
+            new().causal().padding(padding.clone()),
+            new().blocked(blocked.clone()).padding(padding.clone()),
+            new().bias(bias.clone()).causal(),
+            new().bias(bias).blocked(blocked).padding(padding).causal(),
+        ];
+        for mask in masks {
+            let found = attention(&query, &key, &value, &mask, 0.0);
+            let weights = attention_weights(&query, &key, &mask, 0.0).unwrap();
+            assert!(found.to_f64_vec().iter().all(|v| v.is_finite()), "{mask:?}");
+            assert_close(&found, &weights.matmul(&value), 1e-12, &format!("{mask:?}"));
+        }
+    }
 }

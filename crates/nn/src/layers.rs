@@ -81,7 +81,7 @@ pub use max_pool::{MaxPool, MaxPool1d, MaxPool2d, MaxPool3d};
 pub use multihead_attention::MultiheadAttention;
 pub use padding::Pad;
 pub use prelu::PRelu;
-pub use recurrence::{Recurrence, Weights};
+pub use recurrence::{Recurrence, RecurrentWeights, Walk};
 pub use recurrent::Recurrent;
 pub use recurrent_cell::{GruCell, LstmCell, RecurrentCell, RnnCell};
 pub use residual::Residual;

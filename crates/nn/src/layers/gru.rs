@@ -1,6 +1,6 @@
 //! `Gru`: gated recurrent units (Cho et al., EMNLP 2014, arXiv:1406.1078), with PyTorch's and cuDNN's placing of the biases.
 
-use super::{Recurrence, Recurrent, Weights};
+use super::{Recurrence, Recurrent, RecurrentWeights};
 use hadal_core::{Result, Tensor};
 
 /// Gates `r`, `z`, `n` in this order: `n = tanh(W_in·x + b_in + σ(r)·(W_hn·h + b_hn))` and `h' = n + σ(z)·(h − n)`.
@@ -29,7 +29,7 @@ impl Recurrence for GatedRecurrence {
         zeros
     }
 
-    fn step(&self, input: &Tensor, state: &Tensor, weights: &Weights) -> Result<Tensor> {
+    fn step(&self, input: &Tensor, state: &Tensor, weights: &RecurrentWeights) -> Result<Tensor> {
         let hidden = state.size(-1);
         let parts = |t: &Tensor| t.try_split_sizes(&[2 * hidden, hidden], -1);
         let (input, recurrent) = (parts(input)?, parts(&weights.recur(state)?)?);

@@ -1,6 +1,6 @@
 //! `Lstm`: long short-term memory (Hochreiter and Schmidhuber, Neural Computation 1997; forget gate by Gers et al. 2000).
 
-use super::{Recurrence, Recurrent, Weights};
+use super::{Recurrence, Recurrent, RecurrentWeights};
 use hadal_core::{Result, Tensor};
 
 /// Gates `i`, `f`, `g`, `o` in this order: `c' = σ(f)·c + σ(i)·tanh(g)` and `h' = σ(o)·tanh(c')`.
@@ -38,7 +38,7 @@ impl Recurrence for LongShortTerm {
         LstmState { hidden: zeros.clone(), cell: zeros }
     }
 
-    fn step(&self, input: &Tensor, state: &LstmState, weights: &Weights) -> Result<LstmState> {
+    fn step(&self, input: &Tensor, state: &LstmState, weights: &RecurrentWeights) -> Result<LstmState> {
         let gates = input.try_add(weights.recur(&state.hidden)?)?.try_chunk(Self::GATES, -1)?;
         let [i, f, g, o] = &gates[..] else { unreachable!("four gates") };
         let kept = f.try_sigmoid()?.try_mul(&state.cell)?;
@@ -57,6 +57,10 @@ mod tests {
         compare_calls("LSTM", recurrent, |layer: &Lstm, x| {
             let state = x.get(1).map(|hidden| LstmState { hidden: hidden.clone(), cell: x[2].clone() });
             let (output, LstmState { hidden, cell }) = layer.unroll(&x[0], state.as_ref());
+            vec![output, hidden, cell]
+        });
+        compare_calls("LSTM_packed", recurrent, |layer: &Lstm, x| {
+            let (output, LstmState { hidden, cell }) = layer.unroll_padded(&x[0], &[2, 4, 1], None);
             vec![output, hidden, cell]
         });
     }

@@ -26,37 +26,70 @@ pub trait Recurrence: Default + Debug + Send + Sync {
     fn start(zeros: Tensor) -> Self::State;
 
     /// The next state, each tensor `[batch, hidden]`, from `input = x·W_ihᵀ + b_ih`, which is `[batch, gates·hidden]`.
-    fn step(&self, input: &Tensor, state: &Self::State, weights: &Weights) -> Result<Self::State>;
+    fn step(&self, input: &Tensor, state: &Self::State, weights: &RecurrentWeights) -> Result<Self::State>;
 
-    /// All steps of `inputs` with `axis` counting them, from the last to the first if `backwards`: the outputs in the
-    /// same layout, and the last state.
+    /// All steps of `inputs` from `state`: the outputs in the layout of the inputs, and the last state.
     fn walk(
         &self,
         inputs: &Tensor,
-        axis: isize,
-        backwards: bool,
+        walk: &Walk,
         state: Self::State,
-        weights: &Weights,
+        weights: &RecurrentWeights,
     ) -> Result<(Tensor, Self::State)> {
-        let mut steps = weights.project(inputs)?.try_unbind(axis)?;
-        if backwards {
+        let axis = walk.axis as isize;
+        let mut steps: Vec<(usize, Tensor)> =
+            weights.project(inputs)?.try_unbind(axis)?.into_iter().enumerate().collect();
+        if walk.backwards {
             steps.reverse();
         }
         let (mut state, mut outputs) = (state, Vec::with_capacity(steps.len()));
-        for input in &steps {
-            state = self.step(input, &state, weights)?;
-            outputs.push(Self::tensors(&state).swap_remove(0));
+        for (number, input) in &steps {
+            let next = self.step(input, &state, weights)?;
+            let output = Self::tensors(&next).swap_remove(0);
+            match walk.beyond(*number) {
+                None => {
+                    state = next;
+                    outputs.push(output);
+                }
+                // Sequences that are over, or have not begun, keep their state and give zeros.
+                Some(beyond) => {
+                    let pairs = Self::tensors(&state).into_iter().zip(Self::tensors(&next));
+                    let kept = pairs.map(|(old, new)| beyond.try_where_(old, new));
+                    state = Self::state(kept.collect::<Result<_>>()?);
+                    outputs.push(output.try_masked_fill(&beyond, 0)?);
+                }
+            }
         }
-        if backwards {
+        if walk.backwards {
             outputs.reverse();
         }
         Ok((Tensor::try_stack(&outputs, axis)?, state))
     }
 }
 
+/// How a recurrence goes along sequences.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk<'a> {
+    /// The axis of the inputs that counts steps: 0 or 1; the batch is the other.
+    pub axis: usize,
+    /// From the last step to the first.
+    pub backwards: bool,
+    /// The number of steps that mean something in each sequence, all if not given.
+    pub lengths: Option<&'a [usize]>,
+}
+
+impl Walk<'_> {
+    /// Which sequences do not have this step, `[batch, 1]`, if some have not.
+    fn beyond(&self, step: usize) -> Option<Tensor> {
+        let over: Vec<bool> = self.lengths?.iter().map(|&length| step >= length).collect();
+        let batch = over.len();
+        over.contains(&true).then(|| Tensor::from_vec(over, [batch, 1]))
+    }
+}
+
 /// The parameters of one step: rows are grouped by gate, in PyTorch's order.
 #[derive(Debug)]
-pub struct Weights {
+pub struct RecurrentWeights {
     /// `[gates·hidden, inputs]`
     pub weight_ih: Param,
     /// `[gates·hidden, hidden]`
@@ -67,9 +100,9 @@ pub struct Weights {
     pub bias_hh: Option<Param>,
 }
 
-impl Weights {
+impl RecurrentWeights {
     /// PyTorch draws all uniformly from ±1/√hidden; Keras takes Glorot uniform, orthogonal and zeros.
-    pub(super) fn draw(defaults: Defaults, gates: usize, inputs: usize, hidden: usize, bias: bool) -> Weights {
+    pub(super) fn draw(defaults: Defaults, gates: usize, inputs: usize, hidden: usize, bias: bool) -> RecurrentWeights {
         let rows = gates * hidden;
         let bound = 1.0 / (hidden.max(1) as f64).sqrt();
         let uniform = Uniform::new(-bound, bound);
@@ -83,7 +116,7 @@ impl Weights {
                 (xavier_uniform().draw(&[rows, inputs].into()), Orthogonal::new().draw(&[rows, hidden].into()))
             }
         };
-        Weights { weight_ih: Param::new(ih), weight_hh: Param::new(hh), bias_ih: bias(), bias_hh: bias() }
+        RecurrentWeights { weight_ih: Param::new(ih), weight_hh: Param::new(hh), bias_ih: bias(), bias_hh: bias() }
     }
 
     /// `x·W_ihᵀ + b_ih` for inputs `[…, inputs]`.

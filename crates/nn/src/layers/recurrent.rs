@@ -1,6 +1,6 @@
 //! `Recurrent`: a recurrence along sequences, in layers and in both directions.
 
-use super::recurrence::{Recurrence, Weights};
+use super::recurrence::{Recurrence, RecurrentWeights, Walk};
 use crate::{Layer, compat};
 use hadal_core::{Error, Mode, Module, Result, Tag, Tensor, Visitor};
 
@@ -27,7 +27,7 @@ use hadal_core::{Error, Mode, Module, Result, Tag, Tensor, Visitor};
 pub struct Recurrent<R: Recurrence> {
     pub(super) recurrence: R,
     /// Layer by layer; of each layer forward, then backward.
-    pub weights: Vec<Weights>,
+    pub weights: Vec<RecurrentWeights>,
     inputs: usize,
     hidden: usize,
     layers: usize,
@@ -62,7 +62,7 @@ impl<R: Recurrence> Recurrent<R> {
     fn drawn(mut self) -> Recurrent<R> {
         let draw = |i: usize| {
             let inputs = if i < self.directions { self.inputs } else { self.directions * self.hidden };
-            Weights::draw(compat::current(), R::GATES, inputs, self.hidden, self.bias)
+            RecurrentWeights::draw(compat::current(), R::GATES, inputs, self.hidden, self.bias)
         };
         self.weights = (0..self.layers * self.directions).map(draw).collect();
         self
@@ -106,17 +106,41 @@ impl<R: Recurrence> Recurrent<R> {
     /// The outputs of all steps, and the state after the last; starts from `state`, or from zeros.
     #[track_caller]
     pub fn unroll(&self, x: &Tensor, state: Option<&R::State>) -> (Tensor, R::State) {
+        self.called(x, None, state)
+    }
+
+    /// As [`Recurrent::unroll`] for sequences of which only the first `lengths` steps mean something, the rest filling
+    /// them up. Each sequence's state is that after its own last step, backwards that after its first, and outputs beyond
+    /// its end are zeros: PyTorch's packed sequences.
+    ///
+    /// ```
+    /// use hadal_core::Tensor;
+    /// use hadal_nn::layers::Gru;
+    /// let gru = Gru::new(3, 4).bidirectional();
+    /// let x = Tensor::ones([2, 5, 3]);
+    /// let (padded, _) = gru.unroll_padded(&x, &[5, 2], None);
+    /// let (short, _) = gru.unroll(&x.narrow(1, 0, 2), None);
+    /// assert_eq!(padded.select(0, 1).narrow(0, 0, 2).to_vec::<f32>(), short.select(0, 1).to_vec::<f32>());
+    /// assert_eq!(padded.select(0, 1).narrow(0, 2, 3).to_vec::<f32>(), [0.0; 3 * 8]);
+    /// ```
+    #[track_caller]
+    pub fn unroll_padded(&self, x: &Tensor, lengths: &[usize], state: Option<&R::State>) -> (Tensor, R::State) {
+        self.called(x, Some(lengths), state)
+    }
+
+    #[track_caller]
+    fn called(&self, x: &Tensor, lengths: Option<&[usize]>, state: Option<&R::State>) -> (Tensor, R::State) {
         let mut last = None;
         let output = self.tag.call(x, || {
-            let (output, state) = self.apply(x, state)?;
+            let (output, state) = self.apply(x, lengths, state)?;
             last = Some(state);
             Ok(output)
         });
         (output, last.expect("the call returned, so it ran to its end"))
     }
 
-    fn apply(&self, x: &Tensor, state: Option<&R::State>) -> Result<(Tensor, R::State)> {
-        let mut states = self.states(x, self.checked(x, state)?)?.into_iter();
+    fn apply(&self, x: &Tensor, lengths: Option<&[usize]>, state: Option<&R::State>) -> Result<(Tensor, R::State)> {
+        let mut states = self.states(x, self.checked(x, lengths, state)?)?.into_iter();
         let (mut x, mut last) = (x.clone(), Vec::with_capacity(self.weights.len()));
         for (layer, directions) in self.weights.chunks(self.directions).enumerate() {
             if layer > 0 && self.dropout > 0.0 && self.mode.is_training() {
@@ -124,7 +148,8 @@ impl<R: Recurrence> Recurrent<R> {
             }
             let mut outputs = Vec::with_capacity(self.directions);
             for ((i, weights), state) in directions.iter().enumerate().zip(&mut states) {
-                let (output, state) = self.recurrence.walk(&x, self.axis as isize, i == 1, state, weights)?;
+                let walk = Walk { axis: self.axis, backwards: i == 1, lengths };
+                let (output, state) = self.recurrence.walk(&x, &walk, state, weights)?;
                 outputs.push(output);
                 last.push(R::tensors(&state));
             }
@@ -138,8 +163,8 @@ impl<R: Recurrence> Recurrent<R> {
         Ok((x, R::state(stacked.collect::<Result<_>>()?)))
     }
 
-    /// The state's tensors, if the shapes of inputs and state are right.
-    fn checked(&self, x: &Tensor, state: Option<&R::State>) -> Result<Option<Vec<Tensor>>> {
+    /// The state's tensors, if lengths and the shapes of inputs and state are right.
+    fn checked(&self, x: &Tensor, lengths: Option<&[usize]>, state: Option<&R::State>) -> Result<Option<Vec<Tensor>>> {
         let fail = |message: String| Err(Error::op(R::KINDS[0], message));
         let (layout, inputs) = (["steps, batch", "batch, steps"][self.axis], self.inputs);
         if x.rank() != 3 || x.shape()[2] != inputs {
@@ -148,8 +173,14 @@ impl<R: Recurrence> Recurrent<R> {
         if x.shape()[self.axis] == 0 {
             return fail(format!("needs at least one step, got {} as [{layout}, {inputs}]", x.shape()));
         }
+        let (steps, batch) = (x.shape()[self.axis], x.shape()[1 - self.axis]);
+        if let Some(lengths) = lengths
+            && (lengths.len() != batch || lengths.iter().any(|&length| length == 0 || length > steps))
+        {
+            return fail(format!("expects {batch} lengths from 1 to {steps}, got {lengths:?}"));
+        }
         let Some(state) = state else { return Ok(None) };
-        let (tensors, expected) = (R::tensors(state), [self.weights.len(), x.shape()[1 - self.axis], self.hidden]);
+        let (tensors, expected) = (R::tensors(state), [self.weights.len(), batch, self.hidden]);
         match tensors.iter().find(|tensor| *tensor.shape() != expected) {
             Some(other) => fail(format!("expects states {expected:?}, got {}", other.shape())),
             None => Ok(Some(tensors)),
@@ -167,7 +198,7 @@ impl<R: Recurrence> Recurrent<R> {
 
 impl<R: Recurrence> Layer for Recurrent<R> {
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.tag.call(x, || Ok(self.apply(x, None)?.0))
+        self.tag.call(x, || Ok(self.apply(x, None, None)?.0))
     }
 }
 
@@ -233,10 +264,12 @@ mod tests {
         let lstm = Lstm::new(3, 4);
         let text = |x: &[usize], batch: usize| {
             let state = Lstm::new(3, 4).unroll(&Tensor::zeros([batch, 1, 3]), None).1;
-            lstm.apply(&Tensor::zeros(x), Some(&state)).unwrap_err().to_string()
+            lstm.apply(&Tensor::zeros(x), None, Some(&state)).unwrap_err().to_string()
         };
         assert_eq!(text(&[2, 5, 4], 2), "Lstm expects inputs [batch, steps, 3], got [2, 5, 4]");
         assert_eq!(text(&[2, 0, 3], 2), "Lstm needs at least one step, got [2, 0, 3] as [batch, steps, 3]");
         assert_eq!(text(&[2, 5, 3], 7), "Lstm expects states [1, 2, 4], got [1, 7, 4]");
+        let error = lstm.apply(&Tensor::zeros([2, 5, 3]), Some(&[6, 1]), None).unwrap_err().to_string();
+        assert_eq!(error, "Lstm expects 2 lengths from 1 to 5, got [6, 1]");
     }
 }

@@ -1,6 +1,6 @@
 //! `RecurrentCell`: a single step of a recurrence, for loops written by hand.
 
-use super::recurrence::{Recurrence, Weights};
+use super::recurrence::{Recurrence, RecurrentWeights};
 use super::{gru::GatedRecurrence, lstm::LongShortTerm, rnn::Elman};
 use crate::compat;
 use hadal_core::{Error, Module, Result, Tag, Tensor, Visitor, visit_field};
@@ -28,7 +28,7 @@ pub type GruCell = RecurrentCell<GatedRecurrence>;
 pub struct RecurrentCell<R: Recurrence> {
     pub(super) recurrence: R,
     /// The parameters.
-    pub weights: Weights,
+    pub weights: RecurrentWeights,
     inputs: usize,
     hidden: usize,
     tag: Tag,
@@ -37,7 +37,7 @@ pub struct RecurrentCell<R: Recurrence> {
 impl<R: Recurrence> RecurrentCell<R> {
     /// From `inputs` features to `hidden` units.
     pub fn new(inputs: usize, hidden: usize) -> RecurrentCell<R> {
-        let weights = Weights::draw(compat::current(), R::GATES, inputs, hidden, true);
+        let weights = RecurrentWeights::draw(compat::current(), R::GATES, inputs, hidden, true);
         RecurrentCell { recurrence: R::default(), weights, inputs, hidden, tag: Tag::new(R::KINDS[1]) }
     }
 

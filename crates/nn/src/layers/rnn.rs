@@ -1,6 +1,6 @@
 //! `Rnn`: the plain recurrent network (Elman, Cognitive Science 1990).
 
-use super::{Recurrence, Recurrent, RecurrentCell, Weights};
+use super::{Recurrence, Recurrent, RecurrentCell, RecurrentWeights};
 use hadal_core::{Result, Tensor};
 
 /// `h' = tanh(W_ih·x + b_ih + W_hh·h + b_hh)`, or with ReLU.
@@ -31,7 +31,7 @@ impl Recurrence for Elman {
         zeros
     }
 
-    fn step(&self, input: &Tensor, state: &Tensor, weights: &Weights) -> Result<Tensor> {
+    fn step(&self, input: &Tensor, state: &Tensor, weights: &RecurrentWeights) -> Result<Tensor> {
         let sum = input.try_add(weights.recur(state)?)?;
         if self.relu { sum.try_relu() } else { sum.try_tanh() }
     }

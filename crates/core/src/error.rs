@@ -35,11 +35,12 @@ impl Error {
         Error(Box::new(Cause::Invalid(message.into())))
     }
 
-    /// Panics with this error's message at the line of the caller's caller.
+    /// Panics with this error's message at the line of the caller's caller; inside [`attempt`](crate::attempt), hands
+    /// the error to it instead.
     #[track_caller]
     #[cold]
     pub fn raise(self) -> ! {
-        panic!("{self}")
+        crate::attempt::raise(self)
     }
 }
 

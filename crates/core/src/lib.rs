@@ -7,6 +7,7 @@
 
 extern crate self as hadal;
 
+mod attempt;
 pub mod check;
 mod checkpoint;
 mod error;
@@ -21,11 +22,13 @@ mod param;
 pub mod random;
 pub mod run;
 pub mod scope;
+mod suggest;
 mod tag;
 mod tensor;
 pub mod testing;
 mod warn;
 
+pub use attempt::attempt;
 pub use check::detect_anomaly;
 pub use checkpoint::checkpoint;
 pub use error::{Error, Result};
@@ -55,9 +58,10 @@ pub use ops::shape::pad::Border;
 pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
 pub use run::dense::Triangle;
+pub use suggest::closest;
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{
     Axes, Bits, Buffer, By, Category, DType, Device, Element, Ellipsis, Index, Layout, Meta, NewAxis, Operand, Scalar,
     Shape, Strides, Tensor,
 };
-pub use warn::warn_once;
+pub use warn::{warn_once, warnings};

@@ -1,6 +1,6 @@
 //! `Layer`: a module with one input and one output.
 
-use hadal_core::{DType, Mode, Module, ModuleExt, Param, Shape, Tag, Tensor, Visitor, no_grad};
+use hadal_core::{DType, Mode, Module, ModuleExt, Param, Shape, Tag, Tensor, Visitor, attempt, no_grad};
 
 /// A module that maps one tensor to one tensor: what [`Sequential`](crate::Sequential) chains.
 ///
@@ -31,8 +31,13 @@ pub trait Layer: Module + Send + Sync {
 
     /// Runs once on zeros of this shape (batch axis included), so that lazy layers learn their sizes; returns the
     /// output's shape. Running statistics and gradients are left alone.
+    #[track_caller]
     fn build(&self, shape: &[usize]) -> Shape {
-        evaluating(self, || self.forward(&Tensor::zeros_with(shape, self.input_dtype())).shape().clone())
+        let run = || self.forward(&Tensor::zeros_with(shape, self.input_dtype())).shape().clone();
+        match evaluating(self, || attempt(run)) {
+            Ok(shape) => shape,
+            Err(error) => error.raise(),
+        }
     }
 
     /// The type of the elements that the layer takes: `f32`, or `i64` for an embedding.

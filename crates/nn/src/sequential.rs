@@ -1,7 +1,7 @@
 //! `Sequential`: layers one after another.
 
 use crate::Layer;
-use hadal_core::{DType, Module, Param, Tag, Tensor, Visitor, visit_field, warn_once};
+use hadal_core::{DType, Module, Param, Tag, Tensor, Visitor, attempt, visit_field, warn_once};
 
 /// Layers applied one after another; their parameters are named `0.weight`, `0.bias`, `2.weight` …
 ///
@@ -80,7 +80,7 @@ impl Visitor for Kinds {
 
 impl Layer for Sequential {
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.layers.iter().fold(x.clone(), |x, (_, layer)| layer.forward(&x))
+        passed_on(|| self.layers.iter().fold(x.clone(), |x, (_, layer)| layer.forward(&x)))
     }
 
     fn input_dtype(&self) -> DType {
@@ -98,11 +98,20 @@ impl Module for Sequential {
 
 impl Layer for Box<dyn Layer> {
     fn forward(&self, x: &Tensor) -> Tensor {
-        (**self).forward(x)
+        passed_on(|| (**self).forward(x))
     }
 
     fn input_dtype(&self) -> DType {
         (**self).input_dtype()
+    }
+}
+
+/// A call through a trait object forgets who called: a mistake found in `forward` is raised at this function's caller.
+#[track_caller]
+fn passed_on(forward: impl FnOnce() -> Tensor) -> Tensor {
+    match attempt(forward) {
+        Ok(output) => output,
+        Err(error) => error.raise(),
     }
 }
 

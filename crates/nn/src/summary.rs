@@ -3,7 +3,7 @@
 mod table;
 
 use crate::{Layer, evaluating};
-use hadal_core::{ForwardHook, Param, Role, Shape, Tag, Tensor, Visitor};
+use hadal_core::{ForwardHook, Param, Role, Shape, Tag, Tensor, Visitor, attempt};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -64,6 +64,10 @@ impl Amount {
 /// assert_eq!(summary.trainable.numbers, 101_770);
 /// println!("{summary}");
 /// ```
+///
+/// # Panics
+/// If the model does not take such an input.
+#[track_caller]
 pub fn summary<M: Layer + ?Sized>(model: &M, input: &[usize]) -> Summary {
     let rows = Arc::new(Mutex::new(Vec::new()));
     let hook: ForwardHook = {
@@ -84,13 +88,15 @@ pub fn summary<M: Layer + ?Sized>(model: &M, input: &[usize]) -> Summary {
     model.visit(&mut hooks);
     let shape: Vec<usize> = [1].iter().chain(input).copied().collect();
     let run = std::panic::AssertUnwindSafe(|| {
-        evaluating(model, || model.forward(&Tensor::zeros_with(&shape[..], model.input_dtype())))
+        evaluating(model, || attempt(|| model.forward(&Tensor::zeros_with(&shape[..], model.input_dtype()))))
     });
     let outcome = std::panic::catch_unwind(run);
     hooks.numbers.reverse();
     model.visit(&mut Unhook(hooks.numbers));
-    if let Err(panic) = outcome {
-        std::panic::resume_unwind(panic);
+    match outcome {
+        Ok(Ok(_)) => (),
+        Ok(Err(error)) => error.raise(),
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 
     let mut places = Places::default();

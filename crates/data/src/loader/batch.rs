@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hadal_core::{Buffer, Tensor};
+use hadal_core::{Buffer, Tensor, attempt};
 
 use crate::{Dataset, Error, Result, Sample};
 
@@ -36,7 +36,7 @@ pub fn sample(dataset: &dyn Dataset, index: usize, transform: impl Fn(&Tensor) -
         let Sample { input, target } = dataset.get(index)?;
         Ok(Sample { input: transform(&input)?, target })
     };
-    match catch_unwind(AssertUnwindSafe(prepare)) {
+    match catch_unwind(AssertUnwindSafe(|| attempt(prepare).flatten())) {
         Ok(result) => result.map_err(|error: Error| Error::invalid(format!("sample {index}: {error}"))),
         Err(panic) => Err(Error::invalid(format!("sample {index}: the data set panicked: {}", text(&*panic)))),
     }

@@ -1,6 +1,7 @@
 //! Hadal's model zoo: one architecture per file, with the state-dict keys of torchvision or Hugging Face where they have the model.
 
 pub mod bert;
+mod cifar_resnet;
 mod cnn;
 pub mod gpt;
 mod keras_cnn;
@@ -13,6 +14,7 @@ pub mod resnet;
 pub mod vision_transformer;
 
 pub use bert::{Bert, BertSize};
+pub use cifar_resnet::{CifarResNet, resnet20};
 pub use cnn::cnn;
 pub use gpt::{Gpt, GptSize};
 pub use keras_cnn::keras_cnn;
@@ -46,7 +48,7 @@ pub struct Entry {
 }
 
 /// Every model by name.
-pub const ALL: [Entry; 12] = [
+pub const ALL: [Entry; 13] = [
     Entry { name: "mlp", about: "128 hidden units with ReLU", build: |spec| Ok(Box::new(mlp(spec)?)) },
     Entry {
         name: "lenet",
@@ -67,6 +69,11 @@ pub const ALL: [Entry; 12] = [
         name: "resnet18",
         about: "ResNet-18 (He et al. 2016), torchvision's keys",
         build: |spec| Ok(Box::new(resnet18(images(spec, "resnet18")?[0], spec.outputs))),
+    },
+    Entry {
+        name: "resnet20",
+        about: "ResNet-20 for small images (He et al. 2016, section 4.2)",
+        build: |spec| Ok(Box::new(resnet20(images(spec, "resnet20")?[0], spec.outputs))),
     },
     Entry {
         name: "resnet34",
@@ -117,7 +124,7 @@ pub const ALL: [Entry; 12] = [
 pub fn build(name: &str, spec: &Spec) -> Result<Box<dyn Layer>> {
     let Some(entry) = ALL.iter().find(|entry| entry.name == name) else {
         let known: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
-        return Err(Error::invalid(format!("no model is called `{name}`; there are {}", known.join(", "))));
+        return Err(Error::unknown("model", name, &known));
     };
     if spec.outputs == 0 || spec.input.contains(&0) || spec.input.is_empty() {
         return Err(Error::invalid(format!(

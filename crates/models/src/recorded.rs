@@ -21,6 +21,9 @@ pub fn compare(name: &str, model: &impl Layer, loss: impl Fn(&Tensor) -> Tensor)
 
     let values = keys.iter().enumerate().map(|(i, (key, shape))| (key.clone(), value(key, i as u32, shape)));
     let values: StateDict = values.collect();
+    // As they come from a file, by name and in an order of the file's own.
+    let file = safetensors::to_bytes(&values, &Default::default()).unwrap();
+    let values = safetensors::from_bytes(file).unwrap().tensors;
     let inputs = inputs(&recorded);
     model.eval();
     for (dtype, tolerance, of_gradients) in TOLERANCES {

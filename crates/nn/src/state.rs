@@ -75,10 +75,13 @@ pub fn load_state_dict(model: &(impl Module + ?Sized), state: &StateDict, strict
     report.unexpected =
         state.keys().filter(|name| !places.by_name.contains_key(**name)).map(|n| n.to_string()).collect();
     let strict = strictness == Strictness::Strict;
-    let refused = strict && !(report.missing.is_empty() && report.unexpected.is_empty());
+    // As in PyTorch, whose files from before 0.4.1 do not count batches.
+    let lacking: Vec<String> =
+        report.missing.iter().filter(|name| !name.ends_with("num_batches_tracked")).cloned().collect();
+    let refused = strict && !(lacking.is_empty() && report.unexpected.is_empty());
     if refused || !misshapen.is_empty() {
         let mut lines = vec!["the state does not fit the model".to_owned()];
-        lines.extend(listed("missing from the file", &report.missing, strict));
+        lines.extend(listed("missing from the file", &lacking, strict));
         lines.extend(listed("not in the model", &report.unexpected, strict));
         lines.extend(listed("of another shape", &misshapen, true));
         return Err(Error::invalid(lines.join("\n  ")));

@@ -9,9 +9,9 @@ use crate::callback::{Callback, State};
 use crate::trainer::Position;
 use hadal_core::format::safetensors;
 use hadal_core::random::default_generator;
-use hadal_core::{Error, Module, ModuleExt, Param, Result};
+use hadal_core::{Error, Module, ModuleExt, Param, Result, Tensor};
 use hadal_nn::optim::Optimizer;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Saves a checkpoint after every epoch, and every so many batches if asked. The file is replaced atomically.
@@ -77,23 +77,39 @@ pub fn restore(path: &Path, model: &dyn Module, optimizer: &Optimizer) -> Result
     };
     let position = Position { epoch: number("hadal.epoch")?, batch: number("hadal.batch")? };
     let places = places(model, optimizer);
-    let mut wrong = Vec::new();
-    for (name, param) in &places {
-        let (expected, found) = (param.get(), archive.tensors.get(name));
-        match found {
-            None => wrong.push(format!("lacks `{name}`")),
+    let differences = differences(&archive.tensors, &places);
+    // Another model has other moments too: the model is the cause to name.
+    for part in ["model.", "optimizer.", ""] {
+        let mut found = differences.iter().filter_map(|(name, text)| Some((name.strip_prefix(part)?, text)));
+        if let Some((name, text)) = found.next() {
+            let more = match found.count() {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            let part = if part.is_empty() { "run" } else { &part[..part.len() - 1] };
+            return Err(Error::file(path, format!("was saved with another {part}: `{name}` {text}{more}")));
+        }
+    }
+    places.iter().try_for_each(|(name, param)| param.set(&archive.tensors[name]))?;
+    Ok(position)
+}
+/// The names at which the saved tensors and the places of a run differ, and how.
+fn differences(saved: &BTreeMap<String, Tensor>, places: &[(String, Param)]) -> Vec<(String, String)> {
+    let mut differences = Vec::new();
+    for (name, param) in places {
+        let expected = param.get();
+        match saved.get(name) {
+            None => differences.push((name.clone(), "is not in the file".into())),
             Some(found) if found.shape() != expected.shape() || found.dtype() != expected.dtype() => {
                 let (a, b) = (found.meta(), expected.meta());
-                wrong.push(format!("`{name}` is {} {}, the run has {} {}", a.dtype, a.shape, b.dtype, b.shape));
+                let text = format!("is {} {} in the file and {} {} here", a.dtype, a.shape, b.dtype, b.shape);
+                differences.push((name.clone(), text));
             }
             Some(_) => (),
         }
     }
-    if !wrong.is_empty() || archive.tensors.len() != places.len() {
-        wrong.push(format!("{} values for {} places", archive.tensors.len(), places.len()));
-        let message = format!("does not fit this model and optimizer: {}", wrong.join("; "));
-        return Err(Error::file(path, message));
-    }
-    places.iter().try_for_each(|(name, param)| param.set(&archive.tensors[name]))?;
-    Ok(position)
+    let known: HashSet<&str> = places.iter().map(|(name, _)| name.as_str()).collect();
+    let extra = saved.keys().filter(|name| !known.contains(name.as_str()));
+    differences.extend(extra.map(|name| (name.clone(), "is in the file and not here".into())));
+    differences
 }

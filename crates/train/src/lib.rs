@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod history;
 pub mod interrupt;
 pub mod metrics;
+mod overlap;
 mod trainer;
 
 pub use callback::{Callback, State};

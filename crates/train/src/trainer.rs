@@ -4,7 +4,8 @@ use crate::callback::{Callback, State};
 use crate::history::{Ending, History, Logs};
 use crate::interrupt;
 use crate::metrics::{Mean, Metric};
-use hadal_core::{Error, Gradients, ModuleExt, Result, Tensor, no_grad};
+use crate::overlap;
+use hadal_core::{DType, Error, Gradients, ModuleExt, Result, Tensor, attempt, no_grad, warn_once};
 use hadal_data::{Batch, Loader};
 use hadal_nn::Layer;
 use hadal_nn::optim::{Optimizer, clip_by_global_norm, clip_by_norm, clip_by_value};
@@ -31,6 +32,8 @@ pub struct Trainer<M> {
     metrics: Vec<Box<dyn Metric>>,
     clip: Option<Clip>,
     accumulate: usize,
+    /// What `fit` validated on.
+    validation: Option<Loader>,
 }
 
 /// `model.compile(optimizer, loss)`, as in Keras.
@@ -39,7 +42,7 @@ pub trait Compile: Layer + Sized {
     /// the mean over the batch.
     fn compile(self, optimizer: Optimizer, loss: impl Fn(&Tensor, &Tensor) -> Tensor + 'static) -> Trainer<Self> {
         let (loss, metrics) = (Box::new(loss), Vec::new());
-        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1 }
+        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1, validation: None }
     }
 }
 
@@ -104,14 +107,29 @@ impl<M: Layer> Trainer<M> {
     }
 
     /// Limits the gradients before every step.
+    ///
+    /// # Panics
+    /// If the limit is not positive.
+    #[track_caller]
     pub fn clip(mut self, clip: Clip) -> Self {
+        let (Clip::Value(limit) | Clip::Norm(limit) | Clip::GlobalNorm(limit)) = clip;
+        if limit.is_nan() || limit <= 0.0 {
+            Error::op("clip", format!("needs a positive limit, got {clip:?}")).raise();
+        }
         self.clip = Some(clip);
         self
     }
 
     /// Steps once per this many batches, on the mean of their gradients.
+    ///
+    /// # Panics
+    /// If that is 0.
+    #[track_caller]
     pub fn accumulate(mut self, batches: usize) -> Self {
-        self.accumulate = batches.max(1);
+        if batches == 0 {
+            Error::op("accumulate", "needs at least 1 batch per step, got 0").raise();
+        }
+        self.accumulate = batches;
         self
     }
 
@@ -131,10 +149,26 @@ impl<M: Layer> Trainer<M> {
     }
 
     /// Trains. The model is in training mode during batches and back in evaluation mode at the end.
+    ///
+    /// # Errors
+    /// When a batch does not fit the model or the loss (the error names the layer and the sample), a sample cannot be
+    /// had, a callback fails, or there is nothing to train on.
     pub fn fit(&mut self, train: &Loader, plan: Fit) -> Result<History> {
         let Fit { epochs, start, validation, mut callbacks } = plan;
         let mut history = History::default();
         let mut stop = None;
+        require_batches("fit", "training data", train)?;
+        if let Some(validation) = validation {
+            require_batches("fit", "validation data", validation)?;
+            if overlap::begins_alike(train, validation) {
+                warn_once(
+                    "validation on training data",
+                    "the validation data is training data: val_loss will not show overfitting. Set some samples aside \
+                     with random_split",
+                );
+            }
+        }
+        self.validation = validation.cloned();
         let mut run =
             Run { epoch: start.epoch, epochs, batch: start.batch, batches: train.len(), logs: Logs::default() };
         self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_train_begin(s))?;
@@ -148,7 +182,7 @@ impl<M: Layer> Trainer<M> {
             }
             if let Some(validation) = validation {
                 self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_test_begin(s))?;
-                let scores = self.evaluate(validation)?;
+                let scores = self.measure(validation)?;
                 run.logs.set("val_loss", scores.loss);
                 scores.metrics.iter().for_each(|(name, value)| run.logs.set(format!("val_{name}"), value));
                 self.notify(&mut callbacks, &mut run, &mut stop, |c, s| c.on_test_end(s))?;
@@ -188,11 +222,10 @@ impl<M: Layer> Trainer<M> {
         loop {
             let begun = Instant::now();
             let Some(batch) = batches.next() else { break };
-            let Batch { input, target, .. } = batch?;
-            let samples = input.shape().first().copied().unwrap_or(1);
+            let batch = batch?;
+            let samples = batch.len();
             self.notify(callbacks, run, stop, |c, s| c.on_train_batch_begin(s))?;
-            let prediction = self.model.forward(&input);
-            let value = (self.loss)(&prediction, &target);
+            let (prediction, value) = self.run(&batch)?;
             let gradients = value.try_backward()?;
             match &mut gathered {
                 None => gathered = Some(gradients),
@@ -208,7 +241,7 @@ impl<M: Layer> Trainer<M> {
             loss.update(value.item::<f64>(), samples);
             run.logs.set("loss", loss.value());
             for metric in &mut self.metrics {
-                metric.update(&prediction, &target)?;
+                metric.update(&prediction, &batch.target)?;
                 run.logs.set(metric.name(), metric.value());
             }
             history.samples += samples;
@@ -219,9 +252,6 @@ impl<M: Layer> Trainer<M> {
             }
         }
         history.seconds += spent.as_secs_f64();
-        if run.batches == 0 {
-            return Err(Error::op("fit", "got no batches: the training data is empty"));
-        }
         Ok(run.batch >= run.batches)
     }
 
@@ -240,18 +270,40 @@ impl<M: Layer> Trainer<M> {
         self.optimizer.step(&gradients)
     }
 
+    /// The prediction and the loss of a batch.
+    fn run(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
+        let prediction = attempt(|| self.model.forward(&batch.input))?;
+        let loss =
+            attempt(|| (self.loss)(&prediction, &batch.target)).map_err(|e| name_sample(e, &prediction, batch))?;
+        Ok((prediction, loss))
+    }
+
     /// The loss and metrics over all samples. Leaves the model in evaluation mode.
+    ///
+    /// # Errors
+    /// As [`fit`](Trainer::fit).
     pub fn evaluate(&mut self, loader: &Loader) -> Result<Scores> {
+        require_batches("evaluate", "data", loader)?;
+        if self.validation.as_ref().is_some_and(|validation| overlap::begins_alike(validation, loader)) {
+            warn_once(
+                "test on validation data",
+                "this is the data that fit validated on: a model that was chosen by it looks better on it than on new \
+                 data. Keep test data apart",
+            );
+        }
+        self.measure(loader)
+    }
+
+    fn measure(&mut self, loader: &Loader) -> Result<Scores> {
         self.model.eval();
         let mut loss = Mean::default();
         self.metrics.iter_mut().for_each(|metric| metric.reset());
         no_grad(|| {
             for batch in loader.epoch(0) {
-                let Batch { input, target, .. } = batch?;
-                let prediction = self.model.forward(&input);
-                let samples = input.shape().first().copied().unwrap_or(1);
-                loss.update((self.loss)(&prediction, &target).item::<f64>(), samples);
-                self.metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &target))?;
+                let batch = batch?;
+                let (prediction, value) = self.run(&batch)?;
+                loss.update(value.try_item()?, batch.len());
+                self.metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &batch.target))?;
             }
             Ok::<(), Error>(())
         })?;
@@ -261,11 +313,14 @@ impl<M: Layer> Trainer<M> {
     }
 
     /// The model's results for all samples, joined along the first axis. Leaves the model in evaluation mode.
+    ///
+    /// # Errors
+    /// As [`fit`](Trainer::fit).
     pub fn predict(&self, loader: &Loader) -> Result<Tensor> {
+        require_batches("predict", "data", loader)?;
         self.model.eval();
-        let results: Result<Vec<Tensor>> =
-            no_grad(|| loader.epoch(0).map(|batch| Ok(self.model.forward(&batch?.input))).collect());
-        let results = results?;
+        let result = |batch: Result<Batch>| batch.and_then(|batch| attempt(|| self.model.forward(&batch.input)));
+        let results: Vec<Tensor> = no_grad(|| loader.epoch(0).map(result).collect::<Result<_>>())?;
         Tensor::try_cat(&results.iter().collect::<Vec<_>>(), 0)
     }
 
@@ -283,6 +338,38 @@ impl<M: Layer> Trainer<M> {
             hook(&mut **callback, &mut State { model, optimizer, epoch, epochs, batch, batches, logs, stop })?;
         }
         Ok(())
+    }
+}
+
+/// Refuses a loader whose epochs have no batch.
+fn require_batches(who: &str, what: &str, loader: &Loader) -> Result<()> {
+    if !loader.is_empty() {
+        return Ok(());
+    }
+    let message = match loader.dataset().len() {
+        0 => format!("got no batches: the {what} is empty"),
+        n => format!(
+            "got no batches: the {what} has {n} samples, and incomplete batches of {} are dropped",
+            loader.batch_size()
+        ),
+    };
+    Err(Error::op(who, message))
+}
+
+/// Where a label is out of range, the error says which sample of the batch has it; this adds which one of the data set
+/// that is.
+fn name_sample(error: Error, prediction: &Tensor, batch: &Batch) -> Error {
+    let (scores, labels) = (prediction.shape(), &batch.target);
+    let (&[_, classes], false) = (&scores[..], labels.dtype().is_float() || labels.elements() != batch.len()) else {
+        return error;
+    };
+    let labels = labels.to_dtype(DType::I64).to_vec::<i64>();
+    match labels.iter().position(|label| !(0..classes as i64).contains(label)) {
+        Some(at) if error.to_string().contains("label") => Error::invalid(format!(
+            "{error} (sample {at} of this batch is sample {} of the data set)",
+            batch.indices[at]
+        )),
+        _ => error,
     }
 }
 

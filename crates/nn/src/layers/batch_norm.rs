@@ -104,6 +104,13 @@ impl<const D: usize> BatchNorm<D> {
             lazy.fill(any, |_, _| self.size(x.shape()[1]));
         }
         let (weight, bias) = (self.weight.as_ref().map(Param::get), self.bias.as_ref().map(Param::get));
+        let made_for = weight.clone().or_else(|| self.running_mean.as_ref().map(Param::get));
+        if let Some(channels) = made_for.map(|t| t.elements()).filter(|channels| *channels != x.shape()[1]) {
+            let (kind, got) = (Self::KIND, x.shape()[1]);
+            let message =
+                format!("expects {channels} channels, got {got} (input {}); use {kind}::new({got})", x.shape());
+            return Err(Error::op(kind, message));
+        }
         if let (Some(mean), Some(variance), false) = (&self.running_mean, &self.running_var, self.mode.is_training()) {
             return x.try_batch_norm_eval(&mean.get(), &variance.get(), weight.as_ref(), bias.as_ref(), self.eps);
         }

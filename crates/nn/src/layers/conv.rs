@@ -59,6 +59,13 @@ impl<const D: usize> Conv<D> {
     #[track_caller]
     pub fn new(inputs: usize, outputs: usize, kernel: impl Into<Shape>) -> Conv<D> {
         let conv = Conv::lazy(outputs, kernel);
+        if inputs == 0 || outputs == 0 || conv.kernel.contains(&0) {
+            let message = format!(
+                "needs at least 1 channel each way and a kernel of at least 1, got {inputs}, {outputs} and {}",
+                conv.kernel
+            );
+            Error::op(Self::KIND, message).raise();
+        }
         conv.draw(compat::current(), inputs, outputs);
         Conv { lazy: None, ..conv }
     }

@@ -22,7 +22,11 @@ pub struct Linear {
 
 impl Linear {
     /// From `inputs` features to `outputs`.
+    #[track_caller]
     pub fn new(inputs: usize, outputs: usize) -> Linear {
+        if inputs == 0 || outputs == 0 {
+            Error::op("Linear", format!("needs at least 1 feature each way, got {inputs} and {outputs}")).raise();
+        }
         let (defaults, shape) = (compat::current(), Shape::from([outputs, inputs]));
         let weight = Param::new(defaults.weights().draw(&shape));
         Linear::from_params(weight, Some(Param::new(defaults.bias(outputs, &shape))))

@@ -2,7 +2,7 @@
 
 use super::Reduction;
 use super::pair::{finish, reduced, same_shape};
-use hadal_core::{Result, Tensor, fallible};
+use hadal_core::{Error, Result, Tensor, fallible};
 
 /// `−target · log(p) − (1 − target) · log(1 − p)` for probabilities `p`; logarithms end at −100, as in PyTorch.
 /// From logits, [`BinaryCrossEntropy`] is exact where a probability rounds to 0 or 1.
@@ -19,6 +19,12 @@ pub fn binary_cross_entropy_with_logits(logits: &Tensor, target: &Tensor) -> Ten
 
 fn of_probabilities(p: &Tensor, target: &Tensor) -> Result<Tensor> {
     same_shape("binary_cross_entropy", p, target)?;
+    let outside = p.to_f64_vec().into_iter().find(|value| !((0.0..=1.0).contains(value) || value.is_nan()));
+    if let Some(value) = outside {
+        let message =
+            format!("needs probabilities from 0 to 1, got {value}; logits go to binary_cross_entropy_with_logits");
+        return Err(Error::op("binary_cross_entropy", message));
+    }
     let yes = target.try_mul(p.try_log()?.try_clamp_min(-100.0)?)?;
     let no = target.try_mul(-1.0)?.try_add(1.0)?.try_mul(p.try_neg()?.try_log1p()?.try_clamp_min(-100.0)?)?;
     yes.try_add(no)?.try_neg()
@@ -58,6 +64,18 @@ impl BinaryCrossEntropy {
 impl BinaryCrossEntropy {
     /// The loss.
     pub fn forward(&self, logits: &Tensor, target: &Tensor) -> Result<Tensor> {
+        if let ([n, classes], [m]) = (&logits.shape()[..], &target.shape()[..])
+            && n == m
+            && *classes > 1
+        {
+            let message = format!(
+                "needs a yes or no for each of {classes} questions, {}, got {}; for one class of {classes} use \
+                 cross_entropy",
+                logits.shape(),
+                target.shape()
+            );
+            return Err(Error::op("binary_cross_entropy_with_logits", message));
+        }
         same_shape("binary_cross_entropy_with_logits", logits, target)?;
         let target = target.try_to_dtype(logits.dtype())?;
         // (1 − t)·x − (1 + (w − 1)·t)·log σ(x)

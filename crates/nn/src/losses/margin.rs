@@ -55,7 +55,20 @@ impl MultiMargin {
             let message = format!("needs scores of shape [batch, classes], got {}", scores.shape());
             return Err(Error::op("multi_margin", message));
         };
-        let column = labels.try_reshape([batch, 1])?;
+        if labels.elements() != batch || labels.dtype().is_float() {
+            let message = format!(
+                "needs one label (an integer) per sample, [{batch}], got {} {}",
+                labels.dtype(),
+                labels.shape()
+            );
+            return Err(Error::op("multi_margin", message));
+        }
+        let column = labels.try_to_dtype(DType::I64)?.try_reshape([batch, 1])?;
+        let values = column.to_vec::<i64>();
+        if let Some(sample) = values.iter().position(|label| !(0..classes as i64).contains(label)) {
+            let message = format!("got label {} for sample {sample}, but there are {classes} classes", values[sample]);
+            return Err(Error::op("multi_margin", message));
+        }
         let own = scores.try_gather(1, &column)?;
         let gaps = scores.try_sub(own)?.try_add(self.margin)?.try_clamp_min(0.0)?;
         let gaps = if self.p == 1 { gaps } else { gaps.try_pow(self.p)? };

@@ -1,8 +1,8 @@
 //! An anchor nearer to its like than to another (Schroff, Kalenichenko and Philbin, CVPR 2015, arXiv:1503.03832).
 
 use super::Reduction;
-use super::pair::{reduced, same_shape};
-use hadal_core::{Result, Tensor, fallible};
+use super::pair::reduced;
+use hadal_core::{Error, Result, Tensor, fallible};
 
 /// `max(0, margin + distance(anchor, positive) − distance(anchor, negative))` for vectors `[batch, features]`.
 #[derive(Clone, Debug)]
@@ -61,8 +61,11 @@ impl Default for TripletMargin {
 impl TripletMargin {
     /// The loss.
     pub fn forward(&self, anchor: &Tensor, positive: &Tensor, negative: &Tensor) -> Result<Tensor> {
-        same_shape("triplet_margin", anchor, positive)?;
-        same_shape("triplet_margin", anchor, negative)?;
+        let [a, p, n] = [anchor, positive, negative].map(Tensor::shape);
+        if a != p || a != n {
+            let message = format!("needs anchor, positive and negative of one shape, got {a}, {p} and {n}");
+            return Err(Error::op("triplet_margin", message));
+        }
         let mut apart = self.distance(anchor, negative)?;
         if self.swap {
             apart = apart.try_minimum(&self.distance(positive, negative)?)?;

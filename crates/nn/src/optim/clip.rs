@@ -1,25 +1,33 @@
 //! Clipping of gradients before a step (Pascanu, Mikolov and Bengio, ICML 2013).
 
 use super::Norm;
+use super::rule::check;
 use hadal_core::{Gradients, no_grad};
 
 /// Keeps every element between `−limit` and `limit`.
+#[track_caller]
 pub fn clip_by_value(gradients: &mut Gradients, limit: f64) {
+    check("clip_by_value", "limit", limit, None);
     gradients.map(|g| g.clamp(-limit, limit));
 }
 
 /// Shortens each gradient whose own 2-norm is above `limit`.
+#[track_caller]
 pub fn clip_by_norm(gradients: &mut Gradients, limit: f64) {
+    check("clip_by_norm", "limit", limit, None);
     gradients.map(|g| g.mul(shortening(Norm::L2.of(g), limit)));
 }
 
 /// Shortens all gradients together if their 2-norm, as one vector, is above `limit`; returns the norm before.
+#[track_caller]
 pub fn clip_by_global_norm(gradients: &mut Gradients, limit: f64) -> f64 {
     clip_by_global_norm_of(gradients, limit, Norm::L2)
 }
 
 /// As [`clip_by_global_norm`] with another norm.
+#[track_caller]
 pub fn clip_by_global_norm_of(gradients: &mut Gradients, limit: f64, norm: Norm) -> f64 {
+    check("clip_by_global_norm", "limit", limit, None);
     let found = norm.of_all(gradients);
     let factor = shortening(found, limit);
     // (A NaN is not equal to 1 either: it spreads, and is not hidden.)

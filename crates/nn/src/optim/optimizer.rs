@@ -54,7 +54,7 @@ impl Optimizer {
     /// Adds parameters that follow a rule of their own (another rate, no weight decay …).
     ///
     /// # Panics
-    /// If one of them is already in a group, or is not what the rule is made for.
+    /// If there is none, or one of them is already in a group, or is not what the rule is made for.
     #[track_caller]
     pub fn group(mut self, rule: impl Rule + 'static, params: impl IntoIterator<Item = Param>) -> Optimizer {
         let mut slots: Vec<Slot> = Vec::new();
@@ -68,6 +68,10 @@ impl Optimizer {
                 error.raise();
             }
             slots.push(Slot::new(&rule, param));
+        }
+        if slots.is_empty() {
+            let message = "got no parameters: give it model.parameters(), and each group at least one";
+            Error::op(rule.name(), message).raise();
         }
         self.groups.push(Group { base_lr: rule.lr(), rule: Box::new(rule), slots });
         self
@@ -95,7 +99,12 @@ impl Optimizer {
     }
 
     /// Gives every group this learning rate.
+    ///
+    /// # Panics
+    /// If it is negative or not a number.
+    #[track_caller]
     pub fn set_lr(&mut self, lr: f64) {
+        super::rule::check("set_lr", "learning rate", lr, None);
         self.groups.iter_mut().for_each(|group| group.rule.set_lr(lr));
     }
 
@@ -113,6 +122,15 @@ impl Optimizer {
     /// then nothing has been changed.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         let mut found = Vec::new();
+        let mut params = self.groups.iter().flat_map(|group| &group.slots).map(|slot| &slot.param);
+        if !self.allow_unused
+            && params.clone().any(Param::is_trainable)
+            && params.all(|param| gradients.get(param).is_err())
+        {
+            let message = "got gradients of none of its parameters: it was made for another model, or the loss does not \
+                           depend on this one";
+            return Err(Error::op(self.groups[0].rule.name(), message));
+        }
         for (i, group) in self.groups.iter().enumerate() {
             for (j, slot) in group.slots.iter().enumerate().filter(|(_, slot)| slot.param.is_trainable()) {
                 match gradients.get(&slot.param) {

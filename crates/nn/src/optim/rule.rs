@@ -36,6 +36,7 @@ pub trait Rule: Debug + Send + Sync {
     fn update(&self, slot: &Slot, gradient: &Tensor, step: u64);
 
     /// An optimizer that applies this rule to `params`.
+    #[track_caller]
     fn optimize(self, params: impl IntoIterator<Item = Param>) -> Optimizer
     where
         Self: Sized + 'static,

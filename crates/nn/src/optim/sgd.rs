@@ -2,7 +2,7 @@
 
 use super::rule::check;
 use super::{Moment, Real, Rule, Slot};
-use hadal_core::{Tensor, dispatch};
+use hadal_core::{Error, Param, Result, Tensor, dispatch};
 
 /// `p ← p − lr·g`; with momentum `b ← μ·b + (1 − dampening)·g` and `p ← p − lr·b`.
 ///
@@ -84,6 +84,14 @@ impl Rule for Sgd {
         if self.momentum > 0.0 {
             self.momentum = momentum;
         }
+    }
+
+    fn accepts(&self, _: &Param) -> Result<()> {
+        if self.nesterov && (self.momentum == 0.0 || self.dampening != 0.0) {
+            let message = "with nesterov needs a momentum and no dampening: Sgd::new(lr).momentum(0.9).nesterov()";
+            return Err(Error::op("Sgd", message));
+        }
+        Ok(())
     }
 
     fn moments(&self, value: &Tensor) -> Vec<Moment> {

@@ -2,7 +2,7 @@
 
 use super::monitor::{Better, Monitor};
 use crate::callback::{Callback, State};
-use hadal_core::Result;
+use hadal_core::{Error, Result, attempt};
 
 /// Sets the learning rate before every epoch: `rate = f(epoch, rate)`.
 pub struct LearningRateScheduler<F>(pub F);
@@ -10,8 +10,7 @@ pub struct LearningRateScheduler<F>(pub F);
 impl<F: FnMut(usize, f64) -> f64> Callback for LearningRateScheduler<F> {
     fn on_epoch_begin(&mut self, state: &mut State) -> Result<()> {
         let rate = (self.0)(state.epoch, state.optimizer.lr());
-        state.optimizer.set_lr(rate);
-        Ok(())
+        attempt(|| state.optimizer.set_lr(rate))
     }
 
     fn on_epoch_end(&mut self, state: &mut State) -> Result<()> {
@@ -40,7 +39,14 @@ impl ReduceLrOnPlateau {
     }
 
     /// The factor, below 1.
+    ///
+    /// # Panics
+    /// If it is not between 0 and 1.
+    #[track_caller]
     pub fn factor(mut self, factor: f64) -> Self {
+        if !(0.0..1.0).contains(&factor) {
+            Error::op("reduce on plateau", format!("needs a factor from 0 to below 1, got {factor}")).raise();
+        }
         self.factor = factor;
         self
     }

@@ -1,7 +1,7 @@
 //! Watching one logged number for improvement.
 
 use crate::history::Logs;
-use hadal_core::{Error, Result};
+use hadal_core::{Error, Result, closest};
 
 /// Which direction is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,12 @@ impl Monitor {
     /// The monitored value of this epoch; an error that lists what there is.
     pub fn value(&self, who: &str, logs: &Logs) -> Result<f64> {
         logs.get(&self.name).ok_or_else(|| {
-            let hint = if self.name.starts_with("val_") { "; pass validation data to fit" } else { "" };
+            let known: Vec<&str> = logs.iter().map(|(name, _)| name).collect();
+            let hint = match closest(&self.name, &known) {
+                Some(meant) => format!("; did you mean `{meant}`?"),
+                None if self.name.starts_with("val_") => "; pass validation data to fit".into(),
+                None => String::new(),
+            };
             Error::op(who, format!("monitors `{}`, but the logs have only {}{hint}", self.name, logs.names()))
         })
     }

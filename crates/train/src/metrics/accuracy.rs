@@ -63,7 +63,14 @@ pub struct TopK {
 
 impl TopK {
     /// Among the `k` largest.
+    ///
+    /// # Panics
+    /// If `k` is 0.
+    #[track_caller]
     pub fn new(k: usize) -> TopK {
+        if k == 0 {
+            Error::op("top_k", "needs at least the largest score, k = 1; got k = 0").raise();
+        }
         TopK { k, right: 0, seen: 0 }
     }
 }

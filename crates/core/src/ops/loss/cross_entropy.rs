@@ -210,6 +210,11 @@ impl Tensor {
         if !(0.0..=1.0).contains(&smoothing) {
             return fail(format!("needs label smoothing between 0 and 1, got {smoothing}"));
         }
+        if !self.dtype().is_float() {
+            let message =
+                format!("needs logits, which are floats, got {}; pass the model's output as it is", self.dtype());
+            return fail(message);
+        }
         if target.dtype().is_float() {
             return probabilities(self, target, options)?.try_to_dtype(self.dtype());
         }
@@ -224,6 +229,11 @@ impl Tensor {
 fn probabilities(logits: &Tensor, target: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let axis = logits.rank().min(2) as isize - 1;
     if target.shape() != logits.shape() || axis < 0 {
+        if target.rank() == logits.rank() {
+            let message =
+                format!("needs probabilities of the logits' shape {}, got {}", logits.shape(), target.shape());
+            return Err(Error::op("cross_entropy", message));
+        }
         let message = format!(
             "needs class indices (integers) or probabilities of the logits' shape {}, got {} of shape {}; \
              convert labels with .to_dtype(DType::I64)",
@@ -293,7 +303,8 @@ mod tests {
         );
         assert_eq!(
             text(Tensor::from([0i64, 1, 2])),
-            "cross_entropy needs one label per sample: logits [2, 3] take labels [2], got [3]"
+            "cross_entropy needs one label per sample: logits [2, 3] take labels [2], got [3]; where the batch of 3 \
+             became 2, flatten with .flatten(1, -1), which keeps the batch axis"
         );
         assert_eq!(
             text(Tensor::from([0.0f32, 1.0])),

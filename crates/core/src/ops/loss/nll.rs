@@ -35,8 +35,7 @@ impl Labels {
         let shape = scores.shape().reduce(&[scores.rank().min(2) - 1], false);
         let column = scores.rank() == 2 && *labels.shape() == [n, 1];
         if *labels.shape() != shape && !column {
-            let (scores, found) = (scores.shape(), labels.shape());
-            return fail(format!("needs one label per sample: logits {scores} take labels {shape}, got {found}"));
+            return fail(misfit(scores.shape(), &shape, labels.shape()));
         }
         if let Some(weight) = weight {
             if *weight.shape() != [classes] {
@@ -69,6 +68,20 @@ impl Labels {
     pub(crate) fn inputs(&self) -> Vec<&Tensor> {
         [&self.scores, &self.labels].into_iter().chain(&self.weight).collect()
     }
+}
+
+/// Why these labels do not belong to these scores, which take labels of shape `expected`.
+fn misfit(scores: &Shape, expected: &Shape, found: &Shape) -> String {
+    let fix = match (&scores[..], &found[..]) {
+        ([n, _], [m]) => {
+            format!("; where the batch of {m} became {n}, flatten with .flatten(1, -1), which keeps the batch axis")
+        }
+        ([n, .., classes], [m]) if scores.rank() > 2 && n == m => {
+            format!("; if the {classes} on the last axis are the classes, put Flatten before the first Linear")
+        }
+        _ => String::new(),
+    };
+    format!("needs one label per sample: logits {scores} take labels {expected}, got {found}{fix}")
 }
 
 /// The losses `[n, l]` as asked; the mean divides by the sum of the samples' weights.

@@ -1,16 +1,19 @@
 //! What can be typed after `hadal`.
 
 use clap::{Args as Arguments, Parser, Subcommand};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
+
+/// What the exit status means, for `--help`.
+const STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped by Ctrl-C (a training run with --out \
+                      has saved a checkpoint, and goes on with --resume)";
 
 /// Train, evaluate and use neural networks.
 #[derive(Parser, Debug)]
-#[command(name = "hadal", version, about)]
+#[command(name = "hadal", version, about, after_help = STATUS)]
 pub struct Args {
     /// Number of threads; results do not depend on it.
-    #[arg(long, global = true, env = "HADAL_THREADS", value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, env = "HADAL_THREADS", value_name = "N", value_parser = at_least_one)]
+    pub threads: Option<usize>,
 
     #[command(subcommand)]
     pub command: Command,
@@ -18,7 +21,8 @@ pub struct Args {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Train a model by a recipe: digits, mnist, fashion-mnist, cifar10, image-folder, csv, or a TOML file.
+    /// Train a model by a recipe: digits, mnist, fashion-mnist, cifar10, image-folder, csv, npz, or a TOML file.
+    #[command(after_help = STATUS)]
     Train(Train),
     /// Measure a trained model on test data.
     Evaluate(Evaluate),
@@ -42,13 +46,13 @@ pub struct Train {
     #[arg(long, value_name = "M")]
     pub model: Option<String>,
     /// Passes over the training data.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub epochs: Option<usize>,
     /// Samples per step.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub batch_size: Option<usize>,
     /// Learning rate.
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", value_parser = positive, allow_negative_numbers = true)]
     pub lr: Option<f64>,
     /// Optimizer: sgd, adam, adamw, rmsprop, …
     #[arg(long, value_name = "O")]
@@ -56,7 +60,7 @@ pub struct Train {
     /// Seed of initial weights, order, augmentation and dropout.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Folder (or CSV file) of the data.
+    /// Folder (or CSV or npz file) of the data.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Folder that receives model.safetensors, metrics.csv and run.json.
@@ -66,7 +70,7 @@ pub struct Train {
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Train on the first N samples only.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
     /// Print the recipe with all flags applied, and stop.
     #[arg(long)]
@@ -80,7 +84,7 @@ pub struct Train {
 pub struct Evaluate {
     /// A model file written by `hadal train`.
     pub model: PathBuf,
-    /// Folder (or CSV file) of the data; by default the data the model was trained with.
+    /// Folder (or CSV or npz file) of the data; by default the test part of the data the model was trained with.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Print one JSON object as the last line.
@@ -96,7 +100,7 @@ pub struct Predict {
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Number of labels to show for each file.
-    #[arg(long, value_name = "K", default_value_t = 3)]
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = at_least_one)]
     pub top: usize,
     /// Print one JSON object as the last line.
     #[arg(long)]
@@ -108,9 +112,18 @@ pub struct Summary {
     /// A name from `hadal models`, or a model file.
     pub model: String,
     /// Input shape of one sample, for a model given by name.
-    #[arg(long, value_name = "C,H,W", value_delimiter = ',', default_value = "1,28,28")]
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', default_value = "1,28,28", value_parser = at_least_one)]
     pub input: Vec<usize>,
     /// Number of outputs, for a model given by name.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     pub classes: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.trim().parse().ok().filter(|n| *n > 0).ok_or_else(|| "expected a whole number of at least 1".into())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.trim().parse().ok();
+    number.filter(|x| x.is_finite() && *x > 0.0).ok_or_else(|| "expected a number above 0".into())
 }

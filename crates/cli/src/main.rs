@@ -9,24 +9,27 @@ mod trained;
 
 use args::{Args, Command};
 use clap::Parser;
+use hadal::train::Ending;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(threads) = args.threads {
-        hadal::set_threads(threads.get());
+        hadal::set_threads(threads);
     }
     let outcome = match args.command {
         Command::Train(options) => commands::train::run(options),
-        Command::Evaluate(options) => commands::evaluate::run(options),
-        Command::Predict(options) => commands::predict::run(options),
-        Command::Summary(options) => commands::summary::run(options),
-        Command::Datasets => commands::list::datasets(),
-        Command::Models => commands::list::models(),
-        Command::Doctor => commands::doctor::run(),
+        Command::Evaluate(options) => commands::evaluate::run(options).map(|()| Ending::Finished),
+        Command::Predict(options) => commands::predict::run(options).map(|()| Ending::Finished),
+        Command::Summary(options) => commands::summary::run(options).map(|()| Ending::Finished),
+        Command::Datasets => commands::list::datasets().map(|()| Ending::Finished),
+        Command::Models => commands::list::models().map(|()| Ending::Finished),
+        Command::Doctor => commands::doctor::run().map(|()| Ending::Finished),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        // As shells report a program that SIGINT (2) ended: 128 + 2.
+        Ok(Ending::Interrupted) => ExitCode::from(130),
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -1,21 +1,34 @@
 //! A recipe: everything a training run needs to know, as TOML. The built-in ones are files of this crate.
 
+use crate::source::AUGMENTATIONS;
+use hadal::data::datasets::Name;
 use hadal::nn::optim::{self, Rule};
 use hadal::nn::schedules::{self, Schedule};
 use hadal::train::{Callback, State};
-use hadal::{Error, Param, Result};
+use hadal::{Error, Param, Result, closest, models};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// Name and text of every built-in recipe.
-pub const BUILT_IN: [(&str, &str); 6] = [
+pub const BUILT_IN: [(&str, &str); 7] = [
     ("digits", include_str!("../recipes/digits.toml")),
     ("mnist", include_str!("../recipes/mnist.toml")),
     ("fashion-mnist", include_str!("../recipes/fashion-mnist.toml")),
     ("cifar10", include_str!("../recipes/cifar10.toml")),
     ("image-folder", include_str!("../recipes/image-folder.toml")),
     ("csv", include_str!("../recipes/csv.toml")),
+    ("npz", include_str!("../recipes/npz.toml")),
 ];
+
+/// Data that the user brings.
+const OWN_DATA: [&str; 3] = ["image-folder", "csv", "npz"];
+
+/// Every optimizer by name.
+const OPTIMIZERS: [&str; 10] =
+    ["sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lion"];
+
+/// Every schedule by name.
+const SCHEDULES: [&str; 3] = ["constant", "cosine", "one-cycle"];
 
 /// A whole recipe. Unknown keys are errors.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -37,7 +50,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Data {
-    /// `digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `image-folder` or `csv`.
+    /// `digits`, `mnist`, `fashion-mnist`, `cifar10`, `cifar100`, `image-folder`, `csv` or `npz`.
     pub set: String,
     /// Folder or file; without it, named sets are looked for in the cache and downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +70,12 @@ pub struct Data {
     /// The target column of a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Columns of a table whose numbers are labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
+    /// Cells of a table that stand for "not known", besides the empty one, `?`, `NA` and the like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 fn image_size() -> [usize; 2] {
@@ -81,7 +100,7 @@ pub struct Train {
     pub batch_size: usize,
     /// Decides initial weights, order, augmentation and dropout.
     pub seed: u64,
-    /// Stops after this many epochs without a better validation loss (test loss without validation data).
+    /// Stops after this many epochs without a better validation loss (training loss without validation data).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<usize>,
     /// Largest norm of all gradients together.
@@ -140,10 +159,8 @@ impl Recipe {
         }
         let path = Path::new(name);
         if path.extension().is_none_or(|e| e != "toml") {
-            let known = BUILT_IN.map(|(name, _)| name).join(", ");
-            return Err(Error::invalid(format!(
-                "no recipe is called `{name}`; there are {known}, or give a .toml file"
-            )));
+            let unknown = Error::unknown("recipe", name, &BUILT_IN.map(|(name, _)| name));
+            return Err(Error::invalid(format!("{unknown}, or give a .toml file")));
         }
         let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, e))?;
         Recipe::parse(&text, path)
@@ -151,14 +168,29 @@ impl Recipe {
 
     /// From TOML text; `path` is named in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Recipe> {
-        let recipe: Recipe = toml::from_str(text).map_err(|e| Error::file(path, e.to_string().trim_end()))?;
+        let recipe: Recipe = toml::from_str(text).map_err(|e| {
+            let meant = meant(e.message()).map_or(String::new(), |key| format!("; did you mean `{key}`?"));
+            Error::file(path, format!("{}{meant}", e.to_string().trim_end()))
+        })?;
         recipe.check().map_err(|message| Error::file(path, message))?;
         Ok(recipe)
     }
 
     /// The first setting that makes no sense, in words.
     pub fn check(&self) -> Result<(), String> {
-        let Recipe { data, train, optimizer, .. } = self;
+        let Recipe { data, train, optimizer, model } = self;
+        let sets: Vec<&str> = Name::ALL.map(Name::as_str).into_iter().chain(OWN_DATA).collect();
+        let models: Vec<&str> = models::ALL.iter().map(|entry| entry.name).collect();
+        let mut names = vec![
+            ("data set", &data.set, &sets[..]),
+            ("model", &model.name, &models),
+            ("optimizer", &optimizer.name, &OPTIMIZERS),
+            ("schedule", &optimizer.schedule, &SCHEDULES),
+        ];
+        names.extend(data.augment.iter().map(|name| ("augmentation", name, &AUGMENTATIONS[..])));
+        if let Some((kind, name, known)) = names.into_iter().find(|(_, name, known)| !known.contains(&name.as_str())) {
+            return Err(Error::unknown(kind, name, known).to_string());
+        }
         let share = |name: &str, value: f64| match (0.0..1.0).contains(&value) {
             true => Ok(()),
             false => Err(format!("data.{name} is a share from 0 to below 1, got {value}")),
@@ -173,8 +205,22 @@ impl Recipe {
                 return Err(format!("train.{name} must be at least 1"));
             }
         }
-        if let Some(lr) = optimizer.lr.filter(|lr| !(lr.is_finite() && *lr > 0.0)) {
-            return Err(format!("optimizer.lr must be a positive number, got {lr}"));
+        for (name, value) in [("optimizer.lr", optimizer.lr), ("train.clip_norm", train.clip_norm)] {
+            if let Some(value) = value.filter(|value| !(value.is_finite() && *value > 0.0)) {
+                return Err(format!("{name} must be a positive number, got {value}"));
+            }
+        }
+        for (name, value) in [
+            ("optimizer.momentum", optimizer.momentum),
+            ("optimizer.weight_decay", optimizer.weight_decay),
+            ("train.label_smoothing", Some(train.label_smoothing)),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
+                return Err(format!("{name} must be from 0 to below 1, got {value}"));
+            }
+        }
+        if optimizer.momentum.is_some() && !["sgd", "rmsprop"].contains(&optimizer.name.as_str()) {
+            return Err(format!("optimizer.momentum is for sgd and rmsprop, not for {}", optimizer.name));
         }
         if data.size.contains(&0) || data.size.iter().any(|s| *s > 4096) {
             return Err(format!("data.size must be 1 to 4096 pixels each way, got {:?}", data.size));
@@ -183,17 +229,17 @@ impl Recipe {
     }
 }
 
+/// The known key that a message of the parser, "unknown field `epoch`, expected one of `epochs`, …", is about.
+fn meant(message: &str) -> Option<&str> {
+    let mut names = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    closest(unknown, &names.collect::<Vec<_>>())
+}
+
 /// The optimizer that a recipe names, over these parameters.
 pub fn optimizer(options: &Optimizer, params: Vec<Param>) -> Result<optim::Optimizer> {
     let lr = |default: f64| options.lr.unwrap_or(default);
     let decay = options.weight_decay.unwrap_or(0.0);
-    let unused = |name: &str, value: Option<f64>| match value {
-        None => Ok(()),
-        Some(_) => Err(Error::invalid(format!("optimizer.{name} has no meaning for {}", options.name))),
-    };
-    if !matches!(options.name.as_str(), "sgd" | "rmsprop") {
-        unused("momentum", options.momentum)?;
-    }
     let momentum = options.momentum.unwrap_or(0.0);
     Ok(match options.name.as_str() {
         "sgd" => optim::Sgd::new(lr(0.01)).momentum(momentum).weight_decay(decay).optimize(params),
@@ -207,8 +253,7 @@ pub fn optimizer(options: &Optimizer, params: Vec<Param>) -> Result<optim::Optim
         "radam" => optim::RAdam::new(lr(1e-3)).weight_decay(decay).optimize(params),
         "lion" => optim::Lion::new(lr(1e-4)).weight_decay(decay).optimize(params),
         other => {
-            let known = "sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam, radam, lion";
-            return Err(Error::invalid(format!("no optimizer is called `{other}`; there are {known}")));
+            return Err(Error::unknown("optimizer", other, &OPTIMIZERS));
         }
     })
 }
@@ -219,10 +264,7 @@ pub fn schedule(options: &Optimizer, steps: usize, accumulate: usize) -> Result<
         "constant" => return Ok(None),
         "cosine" => Box::new(schedules::CosineAnnealing::new(steps.max(1))),
         "one-cycle" => Box::new(schedules::OneCycleLr::new(options.lr.unwrap_or(1e-3), steps.max(1))),
-        other => {
-            let known = "constant, cosine, one-cycle";
-            return Err(Error::invalid(format!("no schedule is called `{other}`; there are {known}")));
-        }
+        other => return Err(Error::unknown("schedule", other, &SCHEDULES)),
     };
     Ok(Some(Scheduled { schedule, accumulate }))
 }
@@ -268,7 +310,8 @@ mod tests {
         let missing = Recipe::load("minst").unwrap_err().to_string();
         assert_eq!(
             missing,
-            "no recipe is called `minst`; there are digits, mnist, fashion-mnist, cifar10, image-folder, csv, or give a .toml file"
+            "no recipe is called `minst`; did you mean `mnist`? There are digits, mnist, fashion-mnist, cifar10, \
+             image-folder, csv, npz, or give a .toml file"
         );
     }
 }

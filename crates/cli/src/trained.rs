@@ -2,6 +2,7 @@
 
 use crate::preprocessing::Preprocessing;
 use crate::recipe::Recipe;
+use crate::source::Task;
 use hadal::format::model_file::ModelFile;
 use hadal::models::{self, Spec};
 use hadal::nn::{Layer, Strictness, load_state_dict};
@@ -27,6 +28,11 @@ struct Architecture {
 }
 
 impl Trained {
+    /// What is predicted.
+    pub fn task(&self) -> Task {
+        if self.labels.is_empty() { Task::Regress } else { Task::Classify }
+    }
+
     /// Reads a file that `hadal train` wrote; the model is in evaluation mode.
     pub fn read(path: &Path) -> Result<Trained> {
         let file = ModelFile::read(path)?;

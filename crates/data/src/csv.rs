@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ::csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
+use ::csv::{ErrorKind, Position, ReaderBuilder, StringRecord, Trim};
+use hadal_core::closest;
 
 use crate::{Error, Result};
 
@@ -63,6 +64,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Number of rows.
     pub rows: usize,
+    /// The line of the file at which each row begins, counted from 1.
+    pub lines: Vec<usize>,
 }
 
 impl Table {
@@ -73,8 +76,33 @@ impl Table {
     pub fn column(&self, name: &str) -> Result<&Column> {
         let position = self.names.iter().position(|known| known == name);
         position.map(|position| &self.columns[position]).ok_or_else(|| {
-            Error::invalid(format!("the table has no column {name:?}; it has {}", self.names.join(", ")))
+            let known: Vec<&str> = self.names.iter().map(String::as_str).collect();
+            let meant = closest(name, &known).map_or("it".into(), |meant| format!("did you mean `{meant}`? It"));
+            Error::invalid(format!("the table has no column `{name}`; {meant} has {}", known.join(", ")))
         })
+    }
+
+    /// The rows with these numbers (from 0), in this order, as a table.
+    ///
+    /// # Panics
+    /// When a row does not exist.
+    #[track_caller]
+    pub fn select(&self, rows: &[usize]) -> Table {
+        if let Some(row) = rows.iter().find(|row| **row >= self.rows) {
+            panic!("table: row {row} of a table of {} rows", self.rows);
+        }
+        let columns = self.columns.iter().map(|column| match column {
+            Column::Numbers(values) => Column::Numbers(rows.iter().map(|&row| values[row]).collect()),
+            Column::Categories { levels, codes } => {
+                categories(rows.iter().map(|&row| codes[row].map(|code| levels[code as usize].as_str())))
+            }
+        });
+        Table {
+            names: self.names.clone(),
+            columns: columns.collect(),
+            rows: rows.len(),
+            lines: rows.iter().map(|&row| self.lines[row]).collect(),
+        }
     }
 }
 
@@ -85,15 +113,14 @@ impl Table {
 /// has a cell that is no number in a column where most are. The message names the line.
 pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Table> {
     let path = path.as_ref();
-    let mut records = Vec::new();
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .trim(Trim::All)
-        .delimiter(options.delimiter)
-        .from_path(path)
-        .map_err(|error| refuse(path, &error))?;
-    for record in reader.records() {
-        records.push(record.map_err(|error| refuse(path, &error))?);
+    let text = std::fs::read(path).map_err(|error| Error::file(path, error))?;
+    let (mut records, mut lines, mut counter) = (Vec::new(), Vec::new(), Lines { text: &text, at: 0, line: 1 });
+    let mut reader = ReaderBuilder::new();
+    let reader = reader.has_headers(false).trim(Trim::All).delimiter(options.delimiter);
+    for record in reader.from_reader(&text[..]).records() {
+        let record = record.map_err(|error| refuse(path, &error, &mut counter))?;
+        lines.push(counter.at(record.position()));
+        records.push(record);
     }
     let Some(first) = records.first() else { return Err(Error::file(path, "an empty table")) };
     let has_header = match options.header {
@@ -102,6 +129,7 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Table> {
         Header::Absent => false,
     };
     let names: Vec<String> = if has_header {
+        lines.remove(0);
         records.remove(0).iter().map(String::from).collect()
     } else {
         (1..=first.len()).map(|position| format!("column {position}")).collect()
@@ -114,22 +142,48 @@ pub fn read(path: impl AsRef<Path>, options: &Options) -> Result<Table> {
         return Err(Error::file(path, format!("the header has the name {name:?} twice")));
     }
     let columns = names.iter().enumerate().map(|(position, name)| {
-        let cells = Cells { records: &records, position, options };
-        if options.categories.contains(name) { Ok(cells.categories()) } else { cells.column(name, path) }
+        let cells = Cells { records: &records, lines: &lines, position, options };
+        if options.categories.contains(name) { Ok(categories(cells.iter())) } else { cells.column(name, path) }
     });
-    Ok(Table { columns: columns.collect::<Result<_>>()?, rows: records.len(), names })
+    Ok(Table { columns: columns.collect::<Result<_>>()?, rows: records.len(), names, lines })
+}
+
+/// Counts lines up to places that come in the order of the text.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line of a record. Blank lines before it are skipped: the reader takes them for a part of it.
+    fn at(&mut self, position: Option<&Position>) -> usize {
+        let mut start = position.map_or(0, |position| position.byte() as usize);
+        while matches!(self.text.get(start), Some(b'\n' | b'\r')) {
+            start += 1;
+        }
+        let ends_line = |at: &usize| match self.text[*at] {
+            b'\n' => true,
+            b'\r' => self.text.get(at + 1) != Some(&b'\n'),
+            _ => false,
+        };
+        self.line += (self.at..start).filter(ends_line).count();
+        self.at = start.max(self.at);
+        self.line
+    }
 }
 
 /// The cells of one column.
 struct Cells<'a> {
     records: &'a [StringRecord],
+    lines: &'a [usize],
     position: usize,
     options: &'a Options,
 }
 
 impl Cells<'_> {
     /// Every cell, `None` when missing.
-    fn iter(&self) -> impl Iterator<Item = Option<&str>> {
+    fn iter(&self) -> impl Iterator<Item = Option<&str>> + Clone {
         let is_missing = |cell: &str| self.options.missing.iter().any(|m| m.eq_ignore_ascii_case(cell));
         let cells = self.records.iter().map(|record| &record[self.position]);
         cells.map(move |cell| (!cell.is_empty() && !is_missing(cell)).then_some(cell))
@@ -139,10 +193,10 @@ impl Cells<'_> {
         let present = self.iter().flatten().count();
         let numbers = self.iter().flatten().filter(|cell| number(cell).is_some()).count();
         if numbers * 2 <= present && present > 0 {
-            return Ok(self.categories());
+            return Ok(categories(self.iter()));
         }
         if let Some((row, cell)) = self.iter().enumerate().find(|(_, cell)| cell.is_some_and(|c| number(c).is_none())) {
-            let line = self.records[row].position().map_or(0, |position| position.line());
+            let line = self.lines[row];
             let message = format!(
                 "line {line}: {:?} is no number, but {numbers} of {present} cells of the column {name:?} are; add it to \
                  `missing`, or the column to `categories`",
@@ -152,13 +206,14 @@ impl Cells<'_> {
         }
         Ok(Column::Numbers(self.iter().map(|cell| cell.and_then(number).unwrap_or(f64::NAN)).collect()))
     }
+}
 
-    fn categories(&self) -> Column {
-        let levels: Vec<&str> = self.iter().flatten().collect::<BTreeSet<_>>().into_iter().collect();
-        let code = |cell| levels.binary_search(&cell).ok().map(|position| position as u32);
-        let codes = self.iter().map(|cell| cell.and_then(code)).collect();
-        Column::Categories { codes, levels: levels.into_iter().map(String::from).collect() }
-    }
+/// The column of these labels, `None` where one is missing.
+fn categories<'a>(cells: impl Iterator<Item = Option<&'a str>> + Clone) -> Column {
+    let levels: Vec<&str> = cells.clone().flatten().collect::<BTreeSet<_>>().into_iter().collect();
+    let code = |cell| levels.binary_search(&cell).ok().map(|position| position as u32);
+    let codes = cells.map(|cell| cell.and_then(code)).collect();
+    Column::Categories { codes, levels: levels.into_iter().map(String::from).collect() }
 }
 
 /// The finite number that a cell spells.
@@ -166,8 +221,8 @@ fn number(cell: &str) -> Option<f64> {
     cell.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-fn refuse(path: &Path, error: &::csv::Error) -> Error {
-    let line = |position: &Option<::csv::Position>| position.as_ref().map_or(0, ::csv::Position::line);
+fn refuse(path: &Path, error: &::csv::Error, counter: &mut Lines) -> Error {
+    let mut line = |position: &Option<Position>| counter.at(position.as_ref());
     let message = match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
             format!("line {}: {len} cells, but the first line has {expected_len}", line(pos))
@@ -199,7 +254,17 @@ mod tests {
             codes: vec![Some(0), Some(1), Some(0)],
         };
         assert_eq!(*table.column("job").unwrap(), categories);
-        fails(table.column("jobs").cloned(), &["no column \"jobs\"", "age, job, score"]);
+        fails(table.column("jobs").cloned(), &["no column `jobs`; did you mean `job`?", "age, job, score"]);
+    }
+
+    #[test]
+    fn some_rows_are_a_table_of_their_own() {
+        let table = table("age,job\n39,clerk\n\n28,cook\n30,?\n41,clerk\n").unwrap();
+        assert_eq!(table.lines, [2, 4, 5, 6]);
+        let some = table.select(&[3, 2]);
+        assert_eq!((some.rows, &some.lines[..]), (2, &[6, 5][..]));
+        assert_eq!(some.columns[0], Column::Numbers(vec![41.0, 30.0]));
+        assert_eq!(some.columns[1], Column::Categories { levels: vec!["clerk".into()], codes: vec![Some(0), None] });
     }
 
     #[test]

@@ -51,9 +51,8 @@ impl FromStr for Name {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Name> {
-        let known = Name::ALL.map(Name::as_str).join(", ");
         let found = Name::ALL.into_iter().find(|name| name.as_str() == text);
-        found.ok_or_else(|| Error::invalid(format!("no data set is called {text:?}; known are {known}")))
+        found.ok_or_else(|| Error::unknown("data set", text, &Name::ALL.map(Name::as_str)))
     }
 }
 
@@ -73,6 +72,9 @@ pub fn load(name: Name, split: Split, data: Option<&Path>, progress: &mut dyn Fn
     let places: Vec<PathBuf> = published::folders(name).iter().map(|folder| root.join(folder)).collect();
     if let Some(folder) = places.iter().find(|folder| published::is_here(name, split, folder)) {
         return read(name, split, folder);
+    }
+    if data.is_some() && !root.is_dir() {
+        return Err(Error::file(&root, format!("is not a folder; expected one with {}", published::files(name))));
     }
     if data.is_some() {
         let looked = places.iter().map(|place| format!("\n  {}", place.display())).collect::<String>();

@@ -6,9 +6,10 @@
 //! * [`digits`] is the data set that needs no download: the program draws it.
 //! * [`datasets`] are those with a name: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100; [`download`] fetches them into the
 //!   [`cache`].
-//! * [`idx`], [`cifar`], [`csv`], [`image`] and [`image_folder`] read files, and expect the worst of them; [`tabular`] makes
+//! * [`idx`], [`cifar`], [`csv`], [`arrays`], [`image`] and [`image_folder`] read files, and expect the worst of them; [`tabular`] makes
 //!   features of a table.
 
+pub mod arrays;
 pub mod cache;
 pub mod cifar;
 pub mod csv;

@@ -1,6 +1,7 @@
 //! From a table to tensors: numbers are normalized, categories become indicators, what is missing is filled in.
 
 use hadal_core::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::csv::{Column, Table};
 use crate::{Error, Result};
@@ -14,14 +15,15 @@ use crate::{Error, Result};
 /// let features = encoder.features(&table)?; // [rows, 1 + number of jobs]
 /// # Ok::<(), hadal_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Encoder {
     /// The columns in the order of their features.
     pub columns: Vec<(String, Encoding)>,
 }
 
 /// What becomes of a column.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Encoding {
     /// One feature, `(x - mean) / std`; a missing number is taken to be the mean.
     Number {
@@ -62,6 +64,15 @@ impl Encoder {
         Ok(Encoder { columns: inputs.iter().map(fit).collect::<Result<_>>()? })
     }
 
+    /// The number of features.
+    pub fn width(&self) -> usize {
+        let width = |(_, encoding): &(String, Encoding)| match encoding {
+            Encoding::Number { .. } => 1,
+            Encoding::Category { levels } => levels.len(),
+        };
+        self.columns.iter().map(width).sum()
+    }
+
     /// The names of the features: `age`, `job=clerk`, `job=cook`.
     pub fn names(&self) -> Vec<String> {
         let names = |(name, encoding): &(String, Encoding)| match encoding {
@@ -76,7 +87,7 @@ impl Encoder {
     /// # Errors
     /// When a column is missing, or holds numbers where training had categories, or the reverse.
     pub fn features(&self, table: &Table) -> Result<Tensor> {
-        let width = self.names().len();
+        let width = self.width();
         let mut features = vec![0.0; table.rows * width];
         let mut first = 0;
         for (name, encoding) in &self.columns {
@@ -112,8 +123,7 @@ impl Encoder {
 /// The labels in a column of categories: `[rows]` of `i64`, positions in `levels` (those of the training table).
 ///
 /// # Errors
-/// When the column does not exist, holds numbers, or a label is missing or not one of `levels`; the row is named, counted
-/// from 1.
+/// When the column does not exist, holds numbers, or a label is missing or not one of `levels`; the line is named.
 pub fn labels(table: &Table, column: &str, levels: &[String]) -> Result<Tensor> {
     let Column::Categories { levels: there, codes } = table.column(column)? else {
         let message = format!("the target {column:?} holds numbers; list it under `categories` to classify");
@@ -124,7 +134,8 @@ pub fn labels(table: &Table, column: &str, levels: &[String]) -> Result<Tensor> 
         let position = text.and_then(|text| levels.iter().position(|level| level == text));
         position.map(|position| position as i64).ok_or_else(|| {
             let found = text.map_or("missing".to_string(), |text| format!("{text:?}"));
-            Error::invalid(format!("row {}: the target {column:?} is {found}; expected one of {levels:?}", row + 1))
+            let line = table.lines[row];
+            Error::invalid(format!("line {line}: the target {column:?} is {found}; expected one of {levels:?}"))
         })
     };
     let labels: Vec<i64> = codes.iter().enumerate().map(label).collect::<Result<_>>()?;
@@ -134,13 +145,13 @@ pub fn labels(table: &Table, column: &str, levels: &[String]) -> Result<Tensor> 
 /// The numbers of a column, for regression: `[rows, 1]` of `f32`.
 ///
 /// # Errors
-/// When the column does not exist, holds categories, or a number is missing; the row is named, counted from 1.
+/// When the column does not exist, holds categories, or a number is missing; the line is named.
 pub fn numbers(table: &Table, column: &str) -> Result<Tensor> {
     let Column::Numbers(values) = table.column(column)? else {
         return Err(Error::invalid(format!("the target {column:?} holds categories, not numbers")));
     };
     if let Some(row) = values.iter().position(|value| value.is_nan()) {
-        return Err(Error::invalid(format!("row {}: the target {column:?} is missing", row + 1)));
+        return Err(Error::invalid(format!("line {}: the target {column:?} is missing", table.lines[row])));
     }
     Ok(Tensor::from_vec(values.iter().map(|&value| value as f32).collect(), [table.rows, 1]))
 }
@@ -167,7 +178,7 @@ mod tests {
         let features = encoder.features(&new).unwrap();
         assert_eq!(features.to_vec::<f32>(), [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, -2.0, 0.0, 1.0]);
         fails(encoder.features(&table("age,job\n1,2\n")), &["\"job\" holds numbers here"]);
-        fails(encoder.features(&table("age\n1\n")), &["no column \"job\""]);
+        fails(encoder.features(&table("age\n1\n")), &["no column `job`"]);
     }
 
     #[test]
@@ -175,9 +186,9 @@ mod tests {
         let table = table("income,size\nlow,1\nhigh,2.5\nlow,\n");
         let levels = ["high", "low"].map(String::from);
         assert_eq!(labels(&table, "income", &levels).unwrap().to_vec::<i64>(), [1, 0, 1]);
-        fails(labels(&table, "income", &levels[1..]), &["row 2", "is \"high\"", "[\"low\"]"]);
+        fails(labels(&table, "income", &levels[1..]), &["line 3", "is \"high\"", "[\"low\"]"]);
         fails(labels(&table, "size", &levels), &["holds numbers"]);
-        fails(numbers(&table, "size"), &["row 3: the target \"size\" is missing"]);
+        fails(numbers(&table, "size"), &["line 4: the target \"size\" is missing"]);
         fails(numbers(&table, "income"), &["holds categories"]);
     }
 }

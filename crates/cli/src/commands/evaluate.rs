@@ -3,17 +3,15 @@
 use crate::args::Evaluate as Options;
 use crate::source::{self, Task};
 use crate::trained::Trained;
-use hadal::no_grad;
 use hadal::prelude::*;
+use hadal::{attempt, no_grad};
 use serde_json::json;
 
 /// Prints loss and metrics, and for up to twenty classes the confusion matrix.
 pub fn run(options: Options) -> Result<()> {
-    let mut trained = Trained::read(&options.model)?;
-    if let Some(path) = options.data {
-        trained.recipe.data.path = Some(path);
-    }
-    let (test, task) = source::open_test(&trained.recipe, &trained.preprocessing)?;
+    let trained = Trained::read(&options.model)?;
+    let task = trained.task();
+    let test = source::open_test(&trained, options.data)?;
     let mut loss = Mean::default();
     let mut metrics: Vec<Box<dyn Metric>> = match task {
         Task::Classify => vec![Box::new(Accuracy::new())],
@@ -23,11 +21,11 @@ pub fn run(options: Options) -> Result<()> {
     no_grad(|| {
         for batch in test.epoch(0) {
             let Batch { input, target, .. } = batch?;
-            let prediction = trained.model.forward(&input);
-            let value = match task {
+            let prediction = attempt(|| trained.model.forward(&input))?;
+            let value = attempt(|| match task {
                 Task::Classify => cross_entropy(&prediction, &target),
                 Task::Regress => mse_loss(&prediction, &target, Reduction::Mean),
-            };
+            })?;
             loss.update(value.item(), input.shape()[0]);
             metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &target))?;
             if task == Task::Classify {

@@ -24,7 +24,7 @@ pub fn datasets() -> Result<()> {
         };
         println!("{:<14} {about:<53} {place}", name.as_str());
     }
-    println!("\nimage-folder and csv take data of your own: give the folder or file with --data");
+    println!("\nimage-folder, csv and npz take data of your own: give the folder or file with --data");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::Predict as Options;
 use crate::trained::Trained;
+use hadal::attempt;
 use hadal::data::image;
 use hadal::format::npy;
 use hadal::prelude::*;
@@ -35,17 +36,20 @@ pub fn run(options: Options) -> Result<()> {
 
 fn predict(trained: &Trained, path: &Path, top: usize) -> Result<Value> {
     let input = read(trained, path)?;
-    let output = no_grad(|| trained.model.forward(&input.unsqueeze(0)));
+    let output = no_grad(|| attempt(|| trained.model.forward(&input.unsqueeze(0))))?;
     let name = path.display().to_string();
     if trained.labels.is_empty() {
-        let value: f64 = output.try_item()?;
-        println!("{name}: {value:.6}");
-        return Ok(json!({ "file": name, "value": value }));
+        let values = output.to_f64_vec();
+        println!("{name}: {}", values.iter().map(|value| format!("{value:.6}")).collect::<Vec<_>>().join(", "));
+        return Ok(match values[..] {
+            [value] => json!({ "file": name, "value": value }),
+            _ => json!({ "file": name, "values": values }),
+        });
     }
     let probabilities = output.softmax(1).to_f64_vec();
     let mut ranked: Vec<(&String, f64)> = trained.labels.iter().zip(probabilities).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    ranked.truncate(top.max(1));
+    ranked.truncate(top);
     let text: Vec<String> = ranked.iter().map(|(label, p)| format!("{label} {:.2} %", 100.0 * p)).collect();
     println!("{name}: {}", text.join(", "));
     let ranked: Vec<Value> = ranked.iter().map(|(label, p)| json!({ "label": label, "probability": p })).collect();
@@ -56,6 +60,7 @@ fn predict(trained: &Trained, path: &Path, top: usize) -> Result<Value> {
 /// pixels and normalized, floats are taken as they are.
 fn read(trained: &Trained, path: &Path) -> Result<Tensor> {
     let shape = trained.preprocessing.shape();
+    let image = || trained.preprocessing.image().map_err(|error| Error::file(path, error));
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy")) {
         let array = npy::read(path)?;
         if array.shape()[..] != shape[..] {
@@ -63,10 +68,10 @@ fn read(trained: &Trained, path: &Path) -> Result<Tensor> {
             return Err(Error::file(path, message));
         }
         return match array.dtype() {
-            DType::U8 => trained.preprocessing.image()?.1.apply(&array, 0, 0, 0),
+            DType::U8 => image()?.1.apply(&array, 0, 0, 0),
             _ => array.try_to_dtype(DType::F32),
         };
     }
-    let (channels, pipeline) = trained.preprocessing.image()?;
+    let (channels, pipeline) = image()?;
     pipeline.apply(&image::read(path, channels)?.tensor(), 0, 0, 0)
 }

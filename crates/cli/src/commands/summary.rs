@@ -2,9 +2,9 @@
 
 use crate::args::Summary as Options;
 use crate::trained::Trained;
-use hadal::Result;
 use hadal::models::{self, Spec};
 use hadal::nn::summary;
+use hadal::{Result, attempt};
 use std::path::Path;
 
 /// Prints the table for a model by name or in a file.
@@ -17,6 +17,6 @@ pub fn run(options: Options) -> Result<()> {
         let spec = Spec { input: options.input, outputs: options.classes };
         (models::build(&options.model, &spec)?, spec.input)
     };
-    println!("{}", summary(&*model, &input));
+    println!("{}", attempt(|| summary(&*model, &input))?);
     Ok(())
 }

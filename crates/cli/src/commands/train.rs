@@ -14,25 +14,27 @@ use std::path::Path;
 use std::time::Instant;
 
 /// Trains, measures on the test data, and writes `model.safetensors`, `metrics.csv` and `run.json` into `--out`.
-pub fn run(options: Options) -> Result<()> {
+///
+/// After Ctrl-C nothing is measured; the weights are written all the same, beside the checkpoint.
+pub fn run(options: Options) -> Result<Ending> {
     let recipe = with_flags(&options)?;
     if options.print_config {
         print!("{}", toml::to_string(&recipe).map_err(|e| Error::invalid(e.to_string()))?);
-        return Ok(());
+        return Ok(Ending::Finished);
     }
     let source = source::open(&recipe, options.limit)?;
     manual_seed(recipe.train.seed);
-    let spec = Spec { input: source.preprocessing.shape(), outputs: source.outputs() };
+    let spec = Spec { input: source.preprocessing.shape(), outputs: source.outputs };
     let model = models::build(&recipe.model.name, &spec)?;
     let optimizer = recipe::optimizer(&recipe.optimizer, model.parameters())?;
     let out = options.out.as_deref();
     if let Some(folder) = out {
-        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, e))?;
+        std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made a folder: {e}")))?;
     }
     announce(&recipe, &source, &*model);
     interrupt::install()?;
 
-    let task = source.task;
+    let task = source.task();
     let smoothing = recipe.train.label_smoothing;
     let loss = move |prediction: &Tensor, target: &Tensor| match task {
         Task::Classify => CrossEntropy::new().label_smoothing(smoothing).forward(prediction, target),
@@ -50,9 +52,16 @@ pub fn run(options: Options) -> Result<()> {
     let begun = Instant::now();
     let history = fit(&mut trainer, &recipe, &source, &options)?;
     let seconds = begun.elapsed().as_secs_f64();
-    let scores = trainer.evaluate(&source.test)?;
+    let interrupted = history.ending == Ending::Interrupted;
+    let scores = if interrupted { None } else { Some(trainer.evaluate(&source.test)?) };
     let metric = if task == Task::Classify { "accuracy" } else { "rmse" };
-    println!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics));
+    match (&scores, out) {
+        (Some(scores), _) => println!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics)),
+        (None, Some(folder)) => {
+            println!("interrupted; go on with --out {} --resume", folder.display());
+        }
+        (None, None) => println!("interrupted; nothing is saved without --out"),
+    }
 
     let tensors: BTreeMap<String, Tensor> =
         trainer.model().named_state().into_iter().map(|(name, param)| (name, param.get().detach())).collect();
@@ -61,12 +70,12 @@ pub fn run(options: Options) -> Result<()> {
         "model": recipe.model.name,
         "parameters": trainer.model().parameter_count(),
         "epochs": history.epochs.len(),
-        format!("test_{metric}"): scores.metrics.get(metric),
-        "test_loss": scores.loss,
+        format!("test_{metric}"): scores.as_ref().and_then(|scores| scores.metrics.get(metric)),
+        "test_loss": scores.as_ref().map(|scores| scores.loss),
         "seconds": seconds,
         "samples_per_second": history.samples_per_second(),
         "threads": hadal::threads(),
-        "interrupted": history.ending == Ending::Interrupted,
+        "interrupted": interrupted,
         "weights_sha256": weights_sha256(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))),
     });
     if let Some(folder) = out {
@@ -76,7 +85,7 @@ pub fn run(options: Options) -> Result<()> {
     if options.json {
         println!("{report}");
     }
-    Ok(())
+    Ok(history.ending)
 }
 
 /// The recipe with what the command line says instead.
@@ -174,7 +183,7 @@ fn save(
     let architecture = json!({
         "name": recipe.model.name,
         "input": source.preprocessing.shape(),
-        "outputs": source.outputs(),
+        "outputs": source.outputs,
     });
     let manifest = json!({
         "hadal": env!("CARGO_PKG_VERSION"),

@@ -82,7 +82,7 @@ fn names_are_parsed() {
     for name in Name::ALL {
         assert_eq!(name.as_str().parse::<Name>().unwrap(), name);
     }
-    fails("imagenet".parse::<Name>(), &["\"imagenet\"", "digits, mnist, fashion-mnist, cifar10, cifar100"]);
+    fails("imagenet".parse::<Name>(), &["`imagenet`", "digits, mnist, fashion-mnist, cifar10, cifar100"]);
 }
 
 #[test]

@@ -83,7 +83,10 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
     {
         let driver = Driver {
             rows: Rows::<T>::new(x, axes),
-            along: &|values, start| self.along(values, start),
+            along: &|values, len, start, states| {
+                let leaves = values.chunks_exact(len);
+                states.iter_mut().zip(leaves).for_each(|(state, leaf)| *state = self.along(leaf, start));
+            },
             across: &|rows, columns, start| self.across(rows, columns, start),
             join: &self.join,
         };
@@ -91,6 +94,7 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
     }
 
     /// One leaf of one row: `values` begins with element `start` of the row.
+    #[inline]
     fn along<T: Element>(&self, values: &[T], start: usize) -> A
     where
         L: Fn(T, usize) -> A,
@@ -137,11 +141,13 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
 /// The walk over leaves, which is compiled once per type of element and state, not once per op.
 struct Driver<'a, T, A> {
     rows: Rows<'a, T>,
-    along: &'a (dyn Fn(&[T], usize) -> A + Sync),
+    along: &'a Along<'a, T, A>,
     across: &'a Across<'a, T, A>,
     join: &'a (dyn Fn(A, A) -> A + Sync),
 }
 
+/// The states of leaves of the given length that lie one after the other, each beginning with element `start` of its row.
+type Along<'a, T, A> = dyn Fn(&[T], usize, usize, &mut [A]) + Sync + 'a;
 type Across<'a, T, A> = dyn Fn(&Rows<T>, Range<usize>, usize) -> [A; WIDTH] + Sync + 'a;
 
 impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
@@ -149,10 +155,11 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
         let (outputs, blocks) = (y.len(), self.rows.leaves().div_ceil(BLOCK));
         match blocks {
             0 => y.iter_mut().for_each(|y| *y = store(empty)),
-            1 => self.fill(1, y, store),
+            1 if self.rows.run == 1 && self.rows.len <= LEAF => self.fill_short(empty, y, store),
+            1 => self.fill(empty, 1, y, store),
             _ => {
                 let mut parts = vec![empty; blocks * outputs];
-                self.fill(blocks, &mut parts, &|state| state);
+                self.fill(empty, blocks, &mut parts, &|state| state);
                 let per_task = (CHUNK / blocks).max(1);
                 for_chunks_mut(y, per_task, |task, part| {
                     for (o, y) in part.iter_mut().enumerate() {
@@ -164,8 +171,23 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
         }
     }
 
+    /// Rows that are one leaf each, as many at a time as a tile holds.
+    fn fill_short<Y: Send>(&self, empty: A, y: &mut [Y], store: &(dyn Fn(A) -> Y + Sync)) {
+        let len = self.rows.len;
+        let (per_task, per_tile) = ((CHUNK / len).max(1), LEAF / len);
+        for_chunks_mut(y, per_task, |task, part| {
+            let (mut tile, mut states) = ([T::default(); LEAF], [empty; LEAF]);
+            for (i, y) in part.chunks_mut(per_tile).enumerate() {
+                let first = task * per_task + i * per_tile;
+                let values = self.rows.reader.tile(first * len, y.len() * len, &mut tile);
+                (self.along)(values, len, 0, &mut states[..y.len()]);
+                y.iter_mut().zip(&states).for_each(|(y, &state)| *y = store(state));
+            }
+        });
+    }
+
     /// `out[block, output]`: the state of each block of each row, through `store`.
-    fn fill<Z: Send>(&self, blocks: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
+    fn fill<Z: Send>(&self, empty: A, blocks: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
         let (rows, outputs) = (&self.rows, out.len() / blocks);
         let wide = if rows.run > 1 { WIDTH } else { 1 };
         let per_task = (CHUNK / (rows.len.min(BLOCK * LEAF) * wide)).max(1) * wide;
@@ -184,7 +206,7 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
                     let states = tree(first, leaves, &leaf, &join_all);
                     now.iter_mut().zip(states).for_each(|(z, state)| *z = store(state));
                 } else {
-                    now[0] = store(tree(first, leaves, &|leaf| self.leaf(output, leaf * LEAF), &self.join));
+                    now[0] = store(tree(first, leaves, &|leaf| self.leaf(empty, output, leaf * LEAF), &self.join));
                 }
                 (part, number) = (later, number + width);
             }
@@ -192,9 +214,11 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
     }
 
     /// The leaf of a row that begins with its element `start`.
-    fn leaf(&self, output: usize, start: usize) -> A {
-        let (len, mut tile) = (LEAF.min(self.rows.len - start), [T::default(); LEAF]);
-        (self.along)(self.rows.reader.tile(output * self.rows.len + start, len, &mut tile), start)
+    fn leaf(&self, empty: A, output: usize, start: usize) -> A {
+        let (len, mut tile, mut state) = (LEAF.min(self.rows.len - start), [T::default(); LEAF], [empty]);
+        let values = self.rows.reader.tile(output * self.rows.len + start, len, &mut tile);
+        (self.along)(values, len, start, &mut state);
+        state[0]
     }
 }
 

@@ -219,6 +219,133 @@ fn a_parameter_keeps_its_shape() {
     says(weight.set(&ones(&[3, 2])), "parameter `fc.weight` has shape [2, 3], got [3, 2]");
 }
 
+/// What is said about a mistake.
+fn told<T>(result: Result<T>) -> String {
+    result.err().map_or("(nothing)".into(), |error| error.to_string())
+}
+
+/// Compares what was said with what should be; all differences are listed together.
+#[track_caller]
+fn compare(said: &[(String, &str)]) {
+    let wrong: Vec<String> = said
+        .iter()
+        .filter(|(said, expected)| said != expected)
+        .map(|(said, expected)| format!("got      {said}\nexpected {expected}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn products_that_do_not_exist() {
+    let (a, b) = (ones(&[2, 3]), ones(&[4, 5]));
+    compare(&[
+        (
+            told(Tensor::try_einsum("ij,jk->ik", &[&a, &b])),
+            "einsum got sizes 3 and 4 for `j` in \"ij,jk->ik\" (shapes [[2, 3], [4, 5]])",
+        ),
+        (told(Tensor::try_einsum("ij,jk->ik", &[&a])), "einsum \"ij,jk->ik\" names 2 operands, got 1"),
+        (told(Tensor::try_einsum("ij->ik", &[&a])), "einsum \"ij->ik\" asks for an axis that no operand has"),
+        (
+            told(Tensor::try_einsum("ijk->i", &[&a])),
+            "einsum \"ijk->i\" names 3 axes of operand 0, which has shape [2, 3]",
+        ),
+        (
+            told(a.try_tensordot(&b, [1], [0])),
+            "tensordot needs equal sizes, got [3] and [4] for axes [1] of [2, 3] and [0] of [4, 5]",
+        ),
+        (told(ones(&[3]).try_dot(&ones(&[4]))), "matmul needs equal inner sizes, got 3 and 4 (shapes [3] and [4])"),
+        (told(a.try_bmm(&b)), "bmm needs shapes [b, m, k] and [b, k, n], got [2, 3] and [4, 5]"),
+        (told(ones(&[2, 4]).try_cross(&ones(&[2, 4]), 1)), "cross needs an axis of size 3, but axis 1 of [2, 4] has 4"),
+        (
+            told(ones(&[5, 2, 3]).try_matmul(ones(&[4, 3, 2]))),
+            "matmul cannot broadcast [5] with [4]: aligned at the last axis, sizes must be equal or 1",
+        ),
+    ]);
+}
+
+#[test]
+fn matrices_that_are_not_what_they_should_be() {
+    compare(&[
+        (told(ones(&[2, 3]).try_inverse()), "inverse needs square matrices, got shape [2, 3]"),
+        (told(ones(&[2, 2]).try_inverse()), "inverse got a singular matrix: its columns are not independent"),
+        (told(ones(&[2, 3]).try_det()), "det needs square matrices, got shape [2, 3]"),
+        (told(ones(&[2, 2]).try_solve(&ones(&[2]))), "solve got a singular matrix: its columns are not independent"),
+        (told(Tensor::eye(2).try_solve(&ones(&[3]))), "solve needs right sides […, 2, m] for [2, 2], got shape [3]"),
+        (
+            told(Tensor::from([[1f32, 2.0], [2.0, 1.0]]).try_cholesky()),
+            "cholesky needs positive definite matrices, but the leading 2×2 part of it is not",
+        ),
+        (told(ones(&[3]).try_eigh()), "eigh needs matrices […, rows, columns], got shape [3]"),
+        (told(ones(&[3]).try_svd()), "svd needs matrices […, rows, columns], got shape [3]"),
+        (told(ones(&[3]).try_tril(0)), "tril needs matrices (rank 2 or more), got shape [3]"),
+    ]);
+}
+
+#[test]
+fn random_numbers_that_cannot_be_drawn() {
+    compare(&[
+        (
+            told(Tensor::try_normal([2], 0.0, -1.0)),
+            "normal needs a finite mean and a standard deviation of at least 0, got 0 and -1",
+        ),
+        (told(Tensor::try_uniform([2], 1.0, -1.0)), "uniform needs finite bounds low <= high, got 1 and -1"),
+        (told(Tensor::try_randint(5, 5, [2])), "randint needs low < high, got 5 and 5"),
+        (told(Tensor::from([0.5f32, 1.5]).try_bernoulli()), "bernoulli needs probabilities from 0 to 1, got 1.5"),
+        (told(ones(&[4]).try_dropout(1.5)), "dropout needs a probability from 0 to 1, got 1.5"),
+        (
+            told(Tensor::try_truncated_normal([2], 0.0, 1.0, [1.0, -1.0])),
+            "truncated_normal needs a deviation above 0 and bounds low < high, got 1 and [1, -1]",
+        ),
+    ]);
+}
+
+#[test]
+fn orders_and_quantiles() {
+    compare(&[
+        (told(ones(&[3]).try_topk(5, 0, hadal_core::Order::Descending)), "topk got k = 5 for an axis of size 3"),
+        (told(ones(&[3]).try_kthvalue(0, 0)), "kthvalue got k = 0 for an axis of size 3; the smallest is k = 1"),
+        (
+            told(ones(&[3]).try_quantile(95.0, 0)),
+            "quantile needs q from 0 to 1 and at least one element, got q = 95 and shape [3]",
+        ),
+        (told(ones(&[2, 3]).try_softmax(2)), "softmax got axis 2 for a tensor of shape [2, 3], whose axes are -2 to 1"),
+        (told(ones(&[2, 3]).try_cumsum(-3)), "cumsum got axis -3 for a tensor of shape [2, 3], whose axes are -2 to 1"),
+        (
+            told(Tensor::from([1i64, -1]).try_bincount(0)),
+            "bincount needs integers of at least 0, got -1 at position [1]",
+        ),
+    ]);
+}
+
+#[test]
+fn shapes_that_cannot_be_made() {
+    compare(&[
+        (told(ones(&[2, 3]).try_squeeze(0)), "(nothing)"),
+        (told(ones(&[2, 3]).try_repeat([2])), "repeat needs a number for each axis of [2, 3], got [2]; see tile"),
+        (
+            told(ones(&[6]).try_unfold(0, 7, 1)),
+            "unfold got windows of 7 every 1 for axis 0 of [6]: a window must fit and the step be at least 1",
+        ),
+        (
+            told(ones(&[6]).try_unfold(0, 2, 0)),
+            "unfold got windows of 2 every 0 for axis 0 of [6]: a window must fit and the step be at least 1",
+        ),
+        (
+            told(ones(&[1, 3, 4, 4]).try_pixel_shuffle(2)),
+            "pixel_shuffle needs channels divisible by 2², got 3 (shape [1, 3, 4, 4])",
+        ),
+        (told(ones(&[2, 3]).try_movedim(0, [0, 1])), "movedim needs as many sources as destinations, got 1 and 2"),
+        (
+            told(ones(&[2, 3]).try_scatter(1, &Tensor::from([[0i64, 3]]), 1.0)),
+            "scatter got index 3 at position [0, 1]; allowed for axis 1 are 0 to 2",
+        ),
+        (
+            told(ones(&[2, 3]).try_take_along_dim(&Tensor::from([[0i64, 1], [2, 3]]), 1)),
+            "gather got index 3 at position [1, 1]; allowed for axis 1 are 0 to 2",
+        ),
+    ]);
+}
+
 /// The panicking form says the same at the user's line, and the module that was running comes first.
 #[test]
 fn panics_name_the_line_and_the_module() {

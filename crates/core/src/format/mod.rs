@@ -28,6 +28,9 @@ compile_error!(
 /// What is wrong with the contents of a file; the reader that knows the file's name adds it.
 type Problem = String;
 
+/// The key under which a training checkpoint's metadata counts the epochs done, by which it is told from a model.
+pub const CHECKPOINT_EPOCH: &str = "hadal.epoch";
+
 /// Axes beyond this number are refused, as in NumPy: no array has them, and hostile files may.
 const MAX_RANK: usize = 64;
 

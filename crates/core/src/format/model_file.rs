@@ -34,6 +34,11 @@ impl ModelFile {
     pub fn read(path: impl AsRef<Path>) -> Result<ModelFile> {
         let path = path.as_ref();
         let Archive { tensors, metadata } = safetensors::read(path)?;
+        if metadata.contains_key(super::CHECKPOINT_EPOCH) {
+            let message =
+                "is a checkpoint of a training run, not a model; `hadal train` writes model.safetensors beside it";
+            return Err(Error::file(path, message));
+        }
         if !metadata.contains_key(ARCHITECTURE) {
             return Err(Error::file(
                 path,

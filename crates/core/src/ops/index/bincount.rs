@@ -21,9 +21,12 @@ impl Tensor {
     fn counted(&self, weights: &Tensor, least: usize) -> Result<Tensor> {
         let index = bounds::integers("bincount", self)?;
         let values = index.to_vec::<i64>();
-        if self.rank() != 1 || values.iter().any(|&v| v < 0) {
-            let message = format!("needs a vector of integers of at least 0, got shape {}", self.shape());
-            return Err(Error::op("bincount", format!("{message} with least value {:?}", values.iter().min())));
+        if self.rank() != 1 {
+            return Err(Error::op("bincount", format!("needs a vector of integers, got shape {}", self.shape())));
+        }
+        if let Some(at) = values.iter().position(|&v| v < 0) {
+            let message = format!("needs integers of at least 0, got {} at position [{at}]", values[at]);
+            return Err(Error::op("bincount", message));
         }
         let bins = values.iter().max().map_or(0, |&v| v as usize + 1).max(least);
         Tensor::zeros_with(bins, weights.dtype()).try_index_add(0, &index, weights)

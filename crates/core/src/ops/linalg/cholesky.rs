@@ -51,11 +51,10 @@ impl Tensor {
         let outputs = apply_all(Cholesky, &[&a])?;
         let failed = outputs[1].to_vec::<i64>();
         if let Some(i) = failed.iter().position(|&column| column != 0) {
-            let which = if failed.len() == 1 { String::new() } else { format!(" {i} of the stack") };
+            let which = if failed.len() == 1 { "it".into() } else { format!("matrix {i} of the stack") };
             let order = failed[i];
-            let message = format!(
-                "needs positive definite matrices, but the leading {order}×{order} part of matrix{which} is not"
-            );
+            let message =
+                format!("needs positive definite matrices, but the leading {order}×{order} part of {which} is not");
             return Err(Error::op("cholesky", message));
         }
         unstacked(&outputs[0], outer(self), self)

@@ -52,6 +52,10 @@ impl Tensor {
 
     /// [`Tensor::bernoulli`] from this generator.
     pub fn bernoulli_from(&self, generator: &Generator) -> Result<Tensor> {
+        let outside = |p: &f64| !(0.0..=1.0).contains(p);
+        if let Some(p) = self.to_f64_vec().into_iter().find(outside) {
+            return Err(Error::op("bernoulli", format!("needs probabilities from 0 to 1, got {p}")));
+        }
         apply(Bernoulli, &[self, &generator.next_key()])
     }
 }

@@ -26,7 +26,7 @@ pub enum Command {
     Train(Train),
     /// Measure a trained model on test data.
     Evaluate(Evaluate),
-    /// Classify files (PNG, JPEG, npy) with a trained model.
+    /// Classify files (PNG, JPEG, npy, or CSV for a model of tables) with a trained model.
     Predict(Predict),
     /// Show a model's layers, shapes, parameters and FLOPs.
     Summary(Summary),
@@ -96,7 +96,7 @@ pub struct Evaluate {
 pub struct Predict {
     /// A model file written by `hadal train`.
     pub model: PathBuf,
-    /// PNG, JPEG or npy files.
+    /// PNG, JPEG or npy files; CSV files for a model of tables.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Number of labels to show for each file.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Preprocessing {
     /// Bytes `[channels, height, width]`, resized, divided by 255 and normalized per channel.
     Image { channels: usize, height: usize, width: usize, mean: Vec<f32>, std: Vec<f32> },
-    /// A row of a table: numbers standardized, categories one-hot.
-    Table { encoder: Encoder },
+    /// A row of a table: numbers standardized, categories one-hot. The target is the column that was learned.
+    Table { encoder: Encoder, target: String },
     /// Numbers of this shape, taken as they are.
     Array { shape: Vec<usize> },
 }
@@ -23,7 +23,7 @@ impl Preprocessing {
     pub fn shape(&self) -> Vec<usize> {
         match self {
             Preprocessing::Image { channels, height, width, .. } => vec![*channels, *height, *width],
-            Preprocessing::Table { encoder } => vec![encoder.width()],
+            Preprocessing::Table { encoder, .. } => vec![encoder.width()],
             Preprocessing::Array { shape } => shape.clone(),
         }
     }
@@ -31,10 +31,10 @@ impl Preprocessing {
     /// For images: how many colour channels a file is read with, and the pipeline that makes it an input.
     pub fn image(&self) -> Result<(Channels, Pipeline)> {
         let Preprocessing::Image { channels, height, width, mean, std } = self else {
-            return Err(Error::invalid(match self {
-                Preprocessing::Table { .. } => "the model takes rows of a table, not images".into(),
-                _ => format!("the model takes arrays of shape {:?}, not images: give .npy files", self.shape()),
-            }));
+            let shape = self.shape();
+            return Err(Error::invalid(format!(
+                "the model takes arrays of shape {shape:?}, not images: give .npy files"
+            )));
         };
         let colours = match channels {
             1 => Channels::Grey,

@@ -11,6 +11,7 @@ use hadal::data::{Dataset, Loader, Subset, random_split, stratified_split};
 use hadal::{Error, Result};
 pub use images::AUGMENTATIONS;
 use std::path::{Path, PathBuf};
+pub use table::read as read_table;
 
 /// What is predicted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

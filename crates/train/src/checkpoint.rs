@@ -7,7 +7,7 @@
 
 use crate::callback::{Callback, State};
 use crate::trainer::Position;
-use hadal_core::format::safetensors;
+use hadal_core::format::{CHECKPOINT_EPOCH, safetensors};
 use hadal_core::random::default_generator;
 use hadal_core::{Error, Module, ModuleExt, Param, Result, Tensor};
 use hadal_nn::optim::Optimizer;
@@ -61,7 +61,7 @@ fn places(model: &dyn Module, optimizer: &Optimizer) -> Vec<(String, Param)> {
 pub fn save(path: &Path, model: &dyn Module, optimizer: &Optimizer, position: Position) -> Result<()> {
     let tensors = places(model, optimizer).into_iter().map(|(name, param)| (name, param.get().detach())).collect();
     let metadata = BTreeMap::from([
-        ("hadal.epoch".to_owned(), position.epoch.to_string()),
+        (CHECKPOINT_EPOCH.to_owned(), position.epoch.to_string()),
         ("hadal.batch".to_owned(), position.batch.to_string()),
     ]);
     safetensors::write(path, &tensors, &metadata)
@@ -75,7 +75,7 @@ pub fn restore(path: &Path, model: &dyn Module, optimizer: &Optimizer) -> Result
         let text = archive.metadata.get(key).map(String::as_str).unwrap_or_default();
         text.parse().map_err(|_| Error::file(path, format!("is no checkpoint of a training run: it lacks `{key}`")))
     };
-    let position = Position { epoch: number("hadal.epoch")?, batch: number("hadal.batch")? };
+    let position = Position { epoch: number(CHECKPOINT_EPOCH)?, batch: number("hadal.batch")? };
     let places = places(model, optimizer);
     let differences = differences(&archive.tensors, &places);
     // Another model has other moments too: the model is the cause to name.

@@ -8,12 +8,14 @@ use hadal::data::csv::{self, Column, Table};
 use hadal::data::tabular::{self, Encoder};
 use hadal::data::{Loader, Subset, TensorDataset};
 use hadal::{Error, Result, Tensor};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 pub fn open(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
-    let (path, table) = read(recipe)?;
+    let path = required(recipe, "the CSV file")?;
+    let table = read(recipe, &path)?;
     let in_file = |error: Error| Error::file(&path, error);
+    recipe.data.categories.iter().try_for_each(|name| table.column(name).map(drop)).map_err(in_file)?;
     let target = target(recipe, &table).map_err(in_file)?;
     // Categories are classes, numbers are to be predicted as they are.
     let labels = match table.column(&target)? {
@@ -40,31 +42,27 @@ pub fn open(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
         test: part(test),
         outputs: labels.len().max(1),
         labels,
-        preprocessing: Preprocessing::Table { encoder },
+        preprocessing: Preprocessing::Table { encoder, target },
     })
 }
 
 pub fn open_test(recipe: &Recipe, trained: &Trained, whole: bool) -> Result<Loader> {
-    let Preprocessing::Table { encoder } = &trained.preprocessing else {
+    let Preprocessing::Table { encoder, target } = &trained.preprocessing else {
         return Err(Error::invalid("the model takes no rows of a table, but its recipe has one"));
     };
-    let (path, table) = read(recipe)?;
+    let path = required(recipe, "the CSV file")?;
+    let table = read(recipe, &path)?;
     let in_file = |error: Error| Error::file(&path, error);
-    let target = target(recipe, &table).map_err(in_file)?;
-    let (targets, classes) = targets(&table, &target, &trained.labels).map_err(in_file)?;
+    let (targets, classes) = targets(&table, target, &trained.labels).map_err(in_file)?;
     let all = TensorDataset::new(&encoder.features(&table).map_err(in_file)?, &targets);
     measured(all, recipe, classes.as_deref(), whole)
 }
 
-fn read(recipe: &Recipe) -> Result<(PathBuf, Table)> {
-    let path = required(recipe, "the CSV file")?;
+/// A table read as the recipe says.
+pub fn read(recipe: &Recipe, path: &Path) -> Result<Table> {
     let mut options = csv::Options { categories: recipe.data.categories.clone(), ..csv::Options::default() };
     options.missing.extend(recipe.data.missing.iter().cloned());
-    let table = csv::read(&path, &options)?;
-    for name in &options.categories {
-        table.column(name).map_err(|error| Error::file(&path, error))?;
-    }
-    Ok((path, table))
+    csv::read(path, &options)
 }
 
 /// The target's name: the one that the recipe says, else that of the last column.

@@ -3,6 +3,7 @@
 mod interrupt;
 mod mistakes;
 mod output;
+mod own_data;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

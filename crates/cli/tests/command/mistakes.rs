@@ -503,9 +503,8 @@ fn model_files() {
                 "a checkpoint as a model",
                 &["evaluate", "DIR/table/checkpoint.safetensors"],
                 1,
-                "error: DIR/table/checkpoint.safetensors: holds 17 tensors but no model: its metadata lacks \
-                 `hadal.architecture`, which says how to build one; these are plain weights, to be loaded into a \
-                 model that you name",
+                "error: DIR/table/checkpoint.safetensors: is a checkpoint of a training run, not a model; `hadal train` writes \
+                 model.safetensors beside it",
             ),
             (
                 "a class that the model does not know",
@@ -524,7 +523,7 @@ fn model_files() {
                 "an image for a model of tables",
                 &["predict", table, "DIR/a.png"],
                 1,
-                "error: DIR/a.png: the model takes rows of a table, not images\nerror: 1 of 1 files could not be \
+                "error: DIR/a.png: the model takes rows of a table: give CSV files\nerror: 1 of 1 files could not be \
                  used",
             ),
             (

@@ -105,10 +105,37 @@ impl Callback for ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Logs;
+    use hadal_core::ModuleExt;
+    use hadal_nn::layers::Linear;
+    use hadal_nn::optim::{Rule, Sgd};
 
     #[test]
     fn times_read_as_in_keras() {
         assert_eq!([duration(9.4), duration(125.0), duration(3723.0)], ["9s", "2:05", "1:02:03"]);
         assert_eq!([short(2.2), short(0.005), short(8e-5)], ["2s", "5ms", "80us"]);
+    }
+
+    #[test]
+    fn without_colour_a_line_is_plain_text() {
+        let (model, mut logs, mut stop) = (Linear::new(1, 1), Logs::default(), None);
+        logs.set("loss", 0.5);
+        let mut optimizer = Sgd::new(0.1).optimize(model.parameters());
+        let state = State {
+            model: &model,
+            optimizer: &mut optimizer,
+            epoch: 0,
+            epochs: 1,
+            batch: 5,
+            batches: 10,
+            logs: &mut logs,
+            stop: &mut stop,
+        };
+        let line = |colour| {
+            let bar = ProgressBar { live: true, colour, begun: Instant::now(), drawn: None };
+            bar.line(&state, Duration::from_millis(1000))
+        };
+        assert_eq!(line(false), " 5/10 ━━━━━━━━━━           1s 200ms/step - loss: 0.5000");
+        assert!(line(true).contains("\x1b[32m"));
     }
 }

@@ -158,4 +158,30 @@ mod tests {
         let blocks = 4 * (12 * 256 * 256 + 13 * 256);
         assert_eq!(Gpt::new(&GptSize::default()).parameter_count(), blocks + (2 * 4096 + 128) * 256 + 2 * 256);
     }
+
+    #[test]
+    fn its_summary_has_a_row_for_every_layer() {
+        let size = GptSize { vocabulary: 11, context: 8, width: 24, heads: 3, layers: 2 };
+        let model = Gpt::new(&size);
+        let found = hadal_nn::summary(&model, &[8]);
+        assert_eq!(found.trainable.numbers, model.parameter_count());
+        let names: Vec<&str> = found.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(
+            [&names[..8], &names[14..]].concat(),
+            [
+                "tok",
+                "pos",
+                "blocks.0.ln1",
+                "blocks.0.qkv",
+                "blocks.0.proj",
+                "blocks.0.ln2",
+                "blocks.0.fc1",
+                "blocks.0.fc2",
+                "ln",
+                "head"
+            ]
+        );
+        let head = found.rows.last().unwrap();
+        assert_eq!((&head.output, head.flops), (&[1, 8, 11].into(), 2 * 8 * 24 * 11));
+    }
 }

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | weights of dense and convolution layers | uniform, ±1/√fan_in | Glorot uniform |
 //! | their biases | uniform, ±1/√fan_in | zeros |
+//! | weights of recurrent layers | uniform, ±1/√hidden | Glorot uniform from inputs, orthogonal from states |
+//! | their biases | uniform, ±1/√hidden | zeros; 1 for the forget gate of LSTM |
 //! | embeddings | normal(0, 1) | uniform, ±0.05 |
 //! | batch norm | eps 1e-5, momentum 0.1 | eps 1e-3, momentum 0.01 (Keras writes 0.99) |
 //! | layer, group and instance norm | eps 1e-5 | eps 1e-3 |
@@ -90,9 +92,9 @@ impl Defaults {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::{BatchNorm1d, Linear};
+    use crate::layers::{BatchNorm1d, Linear, Lstm};
     use crate::optim::{Adam, Rule};
-    use hadal_core::{Gradients, Param};
+    use hadal_core::{Gradients, ModuleExt, Param};
 
     /// The first step of Adam is lr · g / (|g| + eps), which shows eps for a gradient as small.
     #[test]
@@ -120,5 +122,22 @@ mod tests {
         assert!(bound <= torch && bound > 0.99 * torch, "{bound}");
         assert!(largest(made.bias.unwrap().get()) > 0.9 * torch);
         assert_eq!(keras(|| BatchNorm1d::new(3)).weight.unwrap().get().to_vec::<f32>(), [1.0; 3]);
+    }
+
+    #[test]
+    fn recurrent_layers_start_as_in_their_framework() {
+        let (inputs, hidden) = (5, 4);
+        let made = keras(|| Lstm::new(inputs, hidden));
+        let [weights] = &made.weights[..] else { panic!("one layer") };
+        let forget = [vec![0f32; hidden], vec![1.0; hidden], vec![0.0; 2 * hidden]].concat();
+        assert_eq!(weights.bias_ih.as_ref().unwrap().get().to_vec::<f32>(), forget);
+        assert_eq!(weights.bias_hh.as_ref().unwrap().get().to_vec::<f32>(), [0.0; 16]);
+        let recurrent = weights.weight_hh.get();
+        let product = recurrent.t().matmul(&recurrent).sub(Tensor::eye(hidden)).abs().to_vec::<f32>();
+        assert!(product.iter().all(|v| *v < 1e-5), "columns are orthonormal: {product:?}");
+        let made = Lstm::new(inputs, hidden);
+        for param in made.parameters() {
+            assert!(param.get().abs().to_vec::<f32>().iter().all(|v| *v <= 0.5), "1/√4");
+        }
     }
 }

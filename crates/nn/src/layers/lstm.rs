@@ -24,6 +24,7 @@ pub struct LongShortTerm;
 impl Recurrence for LongShortTerm {
     const KINDS: [&'static str; 2] = ["Lstm", "LstmCell"];
     const GATES: usize = 4;
+    const FORGET: Option<usize> = Some(1);
     type State = LstmState;
 
     fn tensors(state: &LstmState) -> Vec<Tensor> {

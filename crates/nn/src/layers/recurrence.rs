@@ -1,8 +1,8 @@
 //! `Recurrence`: one kind of recurrent step, and the parameters it works with.
 
-use crate::compat::Defaults;
+use crate::compat::{self, Defaults};
 use crate::init::{Initialiser, Orthogonal, Uniform, xavier_uniform};
-use hadal_core::{Module, Param, Result, Tensor, Visitor, visit_field};
+use hadal_core::{Module, Param, Result, Shape, Tensor, Visitor, visit_field};
 use std::fmt::Debug;
 
 /// What one step of a recurrent network computes: a cell, or one direction of one layer.
@@ -13,6 +13,9 @@ pub trait Recurrence: Default + Debug + Send + Sync {
     const KINDS: [&'static str; 2];
     /// The blocks of rows in each weight.
     const GATES: usize;
+    /// The gate that lets the state through, if one does so when it is 1: Keras starts its bias at 1 (Jozefowicz et al.,
+    /// ICML 2015).
+    const FORGET: Option<usize> = None;
     /// What is carried from step to step.
     type State: Clone + Debug;
 
@@ -102,21 +105,29 @@ pub struct RecurrentWeights {
 
 impl RecurrentWeights {
     /// PyTorch draws all uniformly from ±1/√hidden; Keras takes Glorot uniform, orthogonal and zeros.
-    pub(super) fn draw(defaults: Defaults, gates: usize, inputs: usize, hidden: usize, bias: bool) -> RecurrentWeights {
-        let rows = gates * hidden;
+    pub(super) fn draw<R: Recurrence>(inputs: usize, hidden: usize, bias: bool) -> RecurrentWeights {
+        let (defaults, rows) = (compat::current(), R::GATES * hidden);
+        let (ih, hh) = (Shape::from([rows, inputs]), Shape::from([rows, hidden]));
         let bound = 1.0 / (hidden.max(1) as f64).sqrt();
         let uniform = Uniform::new(-bound, bound);
-        let bias = || {
-            let value = || defaults.choose(uniform.draw(&rows.into()), Tensor::zeros(rows));
-            bias.then(|| Param::new(value()))
-        };
-        let (ih, hh) = match defaults {
-            Defaults::PyTorch => (uniform.draw(&[rows, inputs].into()), uniform.draw(&[rows, hidden].into())),
+        let (ih, hh, bias_ih, bias_hh) = match defaults {
+            Defaults::PyTorch => {
+                let bias = || uniform.draw(&rows.into());
+                (uniform.draw(&ih), uniform.draw(&hh), bias(), bias())
+            }
             Defaults::Keras => {
-                (xavier_uniform().draw(&[rows, inputs].into()), Orthogonal::new().draw(&[rows, hidden].into()))
+                let open = |row: usize| if R::FORGET == Some(row / hidden) { 1f32 } else { 0.0 };
+                let start = Tensor::from_vec((0..rows).map(open).collect(), rows);
+                (xavier_uniform().draw(&ih), Orthogonal::new().draw(&hh), start, Tensor::zeros(rows))
             }
         };
-        RecurrentWeights { weight_ih: Param::new(ih), weight_hh: Param::new(hh), bias_ih: bias(), bias_hh: bias() }
+        let optional = |value: Tensor| bias.then(|| Param::new(value));
+        RecurrentWeights {
+            weight_ih: Param::new(ih),
+            weight_hh: Param::new(hh),
+            bias_ih: optional(bias_ih),
+            bias_hh: optional(bias_hh),
+        }
     }
 
     /// `x·W_ihᵀ + b_ih` for inputs `[…, inputs]`.

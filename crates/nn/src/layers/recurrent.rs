@@ -1,7 +1,7 @@
 //! `Recurrent`: a recurrence along sequences, in layers and in both directions.
 
 use super::recurrence::{Recurrence, RecurrentWeights, Walk};
-use crate::{Layer, compat};
+use crate::Layer;
 use hadal_core::{Error, Mode, Module, Result, Tag, Tensor, Visitor};
 
 /// A recurrent network: [`Rnn`](super::Rnn), [`Lstm`](super::Lstm) or [`Gru`](super::Gru).
@@ -62,7 +62,7 @@ impl<R: Recurrence> Recurrent<R> {
     fn drawn(mut self) -> Recurrent<R> {
         let draw = |i: usize| {
             let inputs = if i < self.directions { self.inputs } else { self.directions * self.hidden };
-            RecurrentWeights::draw(compat::current(), R::GATES, inputs, self.hidden, self.bias)
+            RecurrentWeights::draw::<R>(inputs, self.hidden, self.bias)
         };
         self.weights = (0..self.layers * self.directions).map(draw).collect();
         self

@@ -2,7 +2,6 @@
 
 use super::recurrence::{Recurrence, RecurrentWeights};
 use super::{gru::GatedRecurrence, lstm::LongShortTerm, rnn::Elman};
-use crate::compat;
 use hadal_core::{Error, Module, Result, Tag, Tensor, Visitor, visit_field};
 
 /// One step of [`Rnn`](super::Rnn).
@@ -37,7 +36,7 @@ pub struct RecurrentCell<R: Recurrence> {
 impl<R: Recurrence> RecurrentCell<R> {
     /// From `inputs` features to `hidden` units.
     pub fn new(inputs: usize, hidden: usize) -> RecurrentCell<R> {
-        let weights = RecurrentWeights::draw(compat::current(), R::GATES, inputs, hidden, true);
+        let weights = RecurrentWeights::draw::<R>(inputs, hidden, true);
         RecurrentCell { recurrence: R::default(), weights, inputs, hidden, tag: Tag::new(R::KINDS[1]) }
     }
 

@@ -92,8 +92,14 @@ impl Bert {
     #[track_caller]
     pub fn encode(&self, tokens: &Tensor, types: Option<&Tensor>, padding: Option<&Tensor>) -> Tensor {
         let mask = padding.map_or_else(AttentionMask::new, |padding| AttentionMask::new().padding(padding.clone()));
-        let x = self.embeddings.forward(tokens, types).unwrap_or_else(|error| error.raise());
-        self.encoder.layer.iter().fold(x, |x, block| block.forward(&x, &mask))
+        let mut x = match self.embeddings.forward(tokens, types) {
+            Ok(x) => x,
+            Err(error) => error.raise(),
+        };
+        for block in &self.encoder.layer {
+            x = block.forward(&x, &mask);
+        }
+        x
     }
 
     /// A summary of each sequence from its first token's features: `[batch, width]`, between −1 and 1.
@@ -135,6 +141,7 @@ struct Embeddings {
 }
 
 impl Embeddings {
+    #[track_caller]
     fn forward(&self, tokens: &Tensor, types: Option<&Tensor>) -> Result<Tensor> {
         let (longest, found) = (self.position.weight.get().shape()[0], tokens.shape());
         let steps = match found[..] {
@@ -190,6 +197,7 @@ impl Block {
         }
     }
 
+    #[track_caller]
     fn forward(&self, x: &Tensor, mask: &AttentionMask) -> Tensor {
         let x = self.attention.output.forward(&self.attention.queries.forward(x, mask), x);
         self.output.forward(&self.intermediate.dense.forward(&x).gelu(), &x)
@@ -214,6 +222,7 @@ struct Queries {
 }
 
 impl Queries {
+    #[track_caller]
     fn forward(&self, x: &Tensor, mask: &AttentionMask) -> Tensor {
         let [batch, steps, width] = x.shape()[..] else { unreachable!("an embedding has three axes") };
         let split =
@@ -239,6 +248,7 @@ struct Output {
 }
 
 impl Output {
+    #[track_caller]
     fn forward(&self, x: &Tensor, shortcut: &Tensor) -> Tensor {
         self.norm.forward(&(self.dropout.forward(&self.dense.forward(x)) + shortcut))
     }

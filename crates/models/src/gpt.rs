@@ -82,8 +82,10 @@ impl Gpt {
 
 impl Layer for Gpt {
     fn forward(&self, x: &Tensor) -> Tensor {
-        let x = self.pos.forward(&self.tok.forward(x));
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x));
+        let mut x = self.pos.forward(&self.tok.forward(x));
+        for block in &self.blocks {
+            x = block.forward(&x);
+        }
         self.head.forward(&self.ln.forward(&x))
     }
 
@@ -123,6 +125,7 @@ impl Block {
         }
     }
 
+    #[track_caller]
     fn attend(&self, x: &Tensor) -> Tensor {
         let [batch, steps, width] = x.shape()[..] else { unreachable!("an embedding has three axes") };
         // [batch, steps, 3, heads, size] to three times [batch, heads, steps, size]

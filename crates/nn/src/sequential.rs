@@ -108,7 +108,7 @@ impl Layer for Box<dyn Layer> {
 
 /// A call through a trait object forgets who called: a mistake found in `forward` is raised at this function's caller.
 #[track_caller]
-fn passed_on(forward: impl FnOnce() -> Tensor) -> Tensor {
+pub(crate) fn passed_on(forward: impl FnOnce() -> Tensor) -> Tensor {
     match attempt(forward) {
         Ok(output) => output,
         Err(error) => error.raise(),

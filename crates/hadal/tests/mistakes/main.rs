@@ -8,6 +8,7 @@ mod files;
 mod gradients;
 mod layers;
 mod losses;
+mod sequences;
 mod training;
 
 use hadal::prelude::*;

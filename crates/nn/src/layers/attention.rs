@@ -98,7 +98,10 @@ fn aligned(mask: &Tensor, scores: [usize; 4], what: &str) -> Result<Tensor> {
 /// ```
 #[track_caller]
 pub fn attention(query: &Tensor, key: &Tensor, value: &Tensor, mask: &AttentionMask, dropout: f64) -> Tensor {
-    try_attention(query, key, value, mask, dropout).unwrap_or_else(|error| error.raise())
+    match try_attention(query, key, value, mask, dropout) {
+        Ok(found) => found,
+        Err(error) => error.raise(),
+    }
 }
 
 /// Fallible twin of [`attention`]: returns the error instead of panicking.

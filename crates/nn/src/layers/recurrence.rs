@@ -2,7 +2,7 @@
 
 use crate::compat::{self, Defaults};
 use crate::init::{Initialiser, Orthogonal, Uniform, xavier_uniform};
-use hadal_core::{Module, Param, Result, Shape, Tensor, Visitor, visit_field};
+use hadal_core::{Error, Module, Param, Result, Shape, Tensor, Visitor, visit_field};
 use std::fmt::Debug;
 
 /// What one step of a recurrent network computes: a cell, or one direction of one layer.
@@ -105,7 +105,12 @@ pub struct RecurrentWeights {
 
 impl RecurrentWeights {
     /// PyTorch draws all uniformly from ±1/√hidden; Keras takes Glorot uniform, orthogonal and zeros.
+    #[track_caller]
     pub(super) fn draw<R: Recurrence>(inputs: usize, hidden: usize, bias: bool) -> RecurrentWeights {
+        if inputs == 0 || hidden == 0 {
+            let message = format!("needs at least 1 input and 1 hidden unit, got {inputs} and {hidden}");
+            Error::op(R::KINDS[0], message).raise();
+        }
         let (defaults, rows) = (compat::current(), R::GATES * hidden);
         let (ih, hh) = (Shape::from([rows, inputs]), Shape::from([rows, hidden]));
         let bound = 1.0 / (hidden.max(1) as f64).sqrt();

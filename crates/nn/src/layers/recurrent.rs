@@ -42,6 +42,7 @@ pub struct Recurrent<R: Recurrence> {
 
 impl<R: Recurrence> Recurrent<R> {
     /// One layer, forward, from `inputs` features to `hidden` units.
+    #[track_caller]
     pub fn new(inputs: usize, hidden: usize) -> Recurrent<R> {
         Recurrent {
             recurrence: R::default(),
@@ -59,12 +60,13 @@ impl<R: Recurrence> Recurrent<R> {
         .drawn()
     }
 
+    #[track_caller]
     fn drawn(mut self) -> Recurrent<R> {
-        let draw = |i: usize| {
+        self.weights.clear();
+        for i in 0..self.layers * self.directions {
             let inputs = if i < self.directions { self.inputs } else { self.directions * self.hidden };
-            RecurrentWeights::draw::<R>(inputs, self.hidden, self.bias)
-        };
-        self.weights = (0..self.layers * self.directions).map(draw).collect();
+            self.weights.push(RecurrentWeights::draw::<R>(inputs, self.hidden, self.bias));
+        }
         self
     }
 

@@ -35,6 +35,7 @@ pub struct RecurrentCell<R: Recurrence> {
 
 impl<R: Recurrence> RecurrentCell<R> {
     /// From `inputs` features to `hidden` units.
+    #[track_caller]
     pub fn new(inputs: usize, hidden: usize) -> RecurrentCell<R> {
         let weights = RecurrentWeights::draw::<R>(inputs, hidden, true);
         RecurrentCell { recurrence: R::default(), weights, inputs, hidden, tag: Tag::new(R::KINDS[1]) }

@@ -34,9 +34,11 @@ impl TransformerDecoder {
         target_mask: &AttentionMask,
         memory_mask: &AttentionMask,
     ) -> Tensor {
-        let step = |x: Tensor, layer: &TransformerDecoderLayer| layer.forward(&x, memory, target_mask, memory_mask);
-        let y = self.layers.iter().fold(target.clone(), step);
-        self.norm.as_ref().map_or_else(|| y.clone(), |norm| norm.forward(&y))
+        let mut x = target.clone();
+        for layer in &self.layers {
+            x = layer.forward(&x, memory, target_mask, memory_mask);
+        }
+        if let Some(norm) = &self.norm { norm.forward(&x) } else { x }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::transformer_encoder_layer::around;
 use super::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention, Relu};
 use crate::Layer;
+use crate::sequential::passed_on;
 use hadal_core::{Module, Tensor};
 
 /// Self-attention, attention to an encoder's output and two dense layers, each with a shortcut around it and a
@@ -108,15 +109,17 @@ impl TransformerDecoderLayer {
         target_mask: &AttentionMask,
         memory_mask: &AttentionMask,
     ) -> Tensor {
-        let attend = |x: &Tensor| self.dropout1.forward(&self.self_attn.attend(x, x, x, target_mask));
-        let look = |x: &Tensor| self.dropout2.forward(&self.multihead_attn.attend(x, memory, memory, memory_mask));
-        let feed = |x: &Tensor| {
-            let inner = self.activation.forward(&self.linear1.forward(x));
-            self.dropout3.forward(&self.linear2.forward(&self.dropout.forward(&inner)))
-        };
-        let x = around(target, &self.norm1, self.norm_first, attend);
-        let x = around(&x, &self.norm2, self.norm_first, look);
-        around(&x, &self.norm3, self.norm_first, feed)
+        passed_on(|| {
+            let attend = |x: &Tensor| self.dropout1.forward(&self.self_attn.attend(x, x, x, target_mask));
+            let look = |x: &Tensor| self.dropout2.forward(&self.multihead_attn.attend(x, memory, memory, memory_mask));
+            let feed = |x: &Tensor| {
+                let inner = self.activation.forward(&self.linear1.forward(x));
+                self.dropout3.forward(&self.linear2.forward(&self.dropout.forward(&inner)))
+            };
+            let x = around(target, &self.norm1, self.norm_first, attend);
+            let x = around(&x, &self.norm2, self.norm_first, look);
+            around(&x, &self.norm3, self.norm_first, feed)
+        })
     }
 }
 

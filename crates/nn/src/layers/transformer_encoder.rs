@@ -36,8 +36,11 @@ impl TransformerEncoder {
     /// The output for `x` where `mask` says what attends to what.
     #[track_caller]
     pub fn forward_masked(&self, x: &Tensor, mask: &AttentionMask) -> Tensor {
-        let y = self.layers.iter().fold(x.clone(), |x, layer| layer.forward_masked(&x, mask));
-        self.norm.as_ref().map_or_else(|| y.clone(), |norm| norm.forward(&y))
+        let mut x = x.clone();
+        for layer in &self.layers {
+            x = layer.forward_masked(&x, mask);
+        }
+        if let Some(norm) = &self.norm { norm.forward(&x) } else { x }
     }
 }
 

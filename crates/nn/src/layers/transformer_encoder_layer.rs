@@ -2,6 +2,7 @@
 
 use super::{AttentionMask, Dropout, LayerNorm, Linear, MultiheadAttention, Relu};
 use crate::Layer;
+use crate::sequential::passed_on;
 use hadal_core::{Module, Tensor};
 
 /// Self-attention and two dense layers, each with a shortcut around it and a normalization: `[batch, steps, width]` to
@@ -89,18 +90,19 @@ impl TransformerEncoderLayer {
     /// The output for `x` where `mask` says what attends to what.
     #[track_caller]
     pub fn forward_masked(&self, x: &Tensor, mask: &AttentionMask) -> Tensor {
-        let attend = |x: &Tensor| self.dropout1.forward(&self.self_attn.attend(x, x, x, mask));
-        let feed = |x: &Tensor| {
-            let inner = self.activation.forward(&self.linear1.forward(x));
-            self.dropout2.forward(&self.linear2.forward(&self.dropout.forward(&inner)))
-        };
-        let x = around(x, &self.norm1, self.norm_first, attend);
-        around(&x, &self.norm2, self.norm_first, feed)
+        passed_on(|| {
+            let attend = |x: &Tensor| self.dropout1.forward(&self.self_attn.attend(x, x, x, mask));
+            let feed = |x: &Tensor| {
+                let inner = self.activation.forward(&self.linear1.forward(x));
+                self.dropout2.forward(&self.linear2.forward(&self.dropout.forward(&inner)))
+            };
+            let x = around(x, &self.norm1, self.norm_first, attend);
+            around(&x, &self.norm2, self.norm_first, feed)
+        })
     }
 }
 
 /// A part of a transformer with its shortcut: `x + part(norm(x))`, or `norm(x + part(x))`.
-#[track_caller]
 pub(super) fn around(x: &Tensor, norm: &LayerNorm, norm_first: bool, part: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     if norm_first { x + part(&norm.forward(x)) } else { norm.forward(&(x + part(x))) }
 }

@@ -70,6 +70,9 @@ pub struct Data {
     /// The target column of a table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// What stands between the cells of a table; a comma if not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
     /// Columns of a table whose numbers are labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
@@ -198,6 +201,7 @@ impl Recipe {
         share("validation", data.validation)?;
         share("test", data.test)?;
         share("validation + test", data.validation + data.test)?;
+        self.check_meaning()?;
         for (name, value) in
             [("epochs", train.epochs), ("batch_size", train.batch_size), ("accumulate", train.accumulate)]
         {
@@ -219,13 +223,36 @@ impl Recipe {
                 return Err(format!("{name} must be from 0 to below 1, got {value}"));
             }
         }
-        if optimizer.momentum.is_some() && !["sgd", "rmsprop"].contains(&optimizer.name.as_str()) {
-            return Err(format!("optimizer.momentum is for sgd and rmsprop, not for {}", optimizer.name));
-        }
         if data.size.contains(&0) || data.size.iter().any(|s| *s > 4096) {
             return Err(format!("data.size must be 1 to 4096 pixels each way, got {:?}", data.size));
         }
         Ok(())
+    }
+
+    /// The first setting that the rest of the recipe leaves without effect.
+    fn check_meaning(&self) -> Result<(), String> {
+        let Recipe { data, optimizer, .. } = self;
+        let (set, table) = (data.set.as_str(), data.set == "csv");
+        let settings = [
+            ("data.target", data.target.is_some(), table, "csv"),
+            ("data.delimiter", data.delimiter.is_some(), table, "csv"),
+            ("data.categories", !data.categories.is_empty(), table, "csv"),
+            ("data.missing", !data.missing.is_empty(), table, "csv"),
+            ("data.augment", !data.augment.is_empty(), !table, "images"),
+            ("data.test", data.test > 0.0, OWN_DATA.contains(&set), "data that comes in one piece"),
+        ];
+        if let Some((name, _, _, what)) = settings.iter().find(|(_, given, used, _)| *given && !used) {
+            return Err(format!("{name} is for {what}, not for {set}"));
+        }
+        if optimizer.momentum.is_some() && !["sgd", "rmsprop"].contains(&optimizer.name.as_str()) {
+            return Err(format!("optimizer.momentum is for sgd and rmsprop, not for {}", optimizer.name));
+        }
+        match data.delimiter {
+            Some(delimiter) if !delimiter.is_ascii() || delimiter == '"' => {
+                Err(format!("data.delimiter must be an ASCII character and no quote, got {delimiter:?}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

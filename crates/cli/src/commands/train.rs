@@ -54,6 +54,14 @@ pub fn run(options: Options) -> Result<Ending> {
     let seconds = begun.elapsed().as_secs_f64();
     let interrupted = history.ending == Ending::Interrupted;
     let scores = if interrupted { None } else { Some(trainer.evaluate(&source.test)?) };
+    if let Some(loss) = scores.as_ref().map(|scores| scores.loss).filter(|loss| !loss.is_finite()) {
+        let rate = trainer.optimizer().lr();
+        let message = format!(
+            "the test loss is {loss}: the weights are useless, and no model was saved; try a learning rate below {rate:e} \
+             (--lr), or train.clip_norm in a recipe"
+        );
+        return Err(Error::invalid(message));
+    }
     let metric = if task == Task::Classify { "accuracy" } else { "rmse" };
     match (&scores, out) {
         (Some(scores), _) => println!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics)),

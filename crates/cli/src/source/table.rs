@@ -22,15 +22,21 @@ pub fn open(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
         Column::Categories { levels, .. } => levels.clone(),
         Column::Numbers(_) => Vec::new(),
     };
+    let inputs: Vec<&str> = table.names.iter().map(String::as_str).filter(|name| *name != target).collect();
+    if inputs.is_empty() {
+        let hint = match target.chars().find(|c| [';', '\t', '|'].contains(c)) {
+            Some(c) => format!("; its cells seem to be separated by {c:?}: set data.delimiter in a recipe"),
+            None => String::new(),
+        };
+        let message =
+            format!("has only one column, {target:?}, and that is the target: nothing to predict it from{hint}");
+        return Err(Error::file(&path, message));
+    }
     if labels.len() == 1 {
         return Err(in_file(Error::invalid(format!("the target {target:?} is always {:?}", labels[0]))));
     }
     let (targets, classes) = targets(&table, &target, &labels).map_err(in_file)?;
     let [train, validation, test] = parts(recipe, table.rows, classes.as_deref()).map_err(in_file)?;
-    let inputs: Vec<&str> = table.names.iter().map(String::as_str).filter(|name| *name != target).collect();
-    if inputs.is_empty() {
-        return Err(Error::file(&path, "has only one column, which is the target: nothing to predict it from"));
-    }
     // What is learned of a column is learned from the training rows alone.
     let encoder = Encoder::fit(&table.select(&train), &inputs).map_err(in_file)?;
     let all = Arc::new(TensorDataset::new(&encoder.features(&table).map_err(in_file)?, &targets));
@@ -61,6 +67,7 @@ pub fn open_test(recipe: &Recipe, trained: &Trained, whole: bool) -> Result<Load
 /// A table read as the recipe says.
 pub fn read(recipe: &Recipe, path: &Path) -> Result<Table> {
     let mut options = csv::Options { categories: recipe.data.categories.clone(), ..csv::Options::default() };
+    options.delimiter = recipe.data.delimiter.map_or(options.delimiter, |delimiter| delimiter as u8);
     options.missing.extend(recipe.data.missing.iter().cloned());
     csv::read(path, &options)
 }

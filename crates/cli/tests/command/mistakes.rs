@@ -173,6 +173,9 @@ fn recipes() {
         ("schedule.toml", format!("{digits}[optimizer]\nschedule = \"cosin\"\n")),
         ("rate.toml", format!("{digits}[optimizer]\nlr = -0.1\n")),
         ("momentum.toml", format!("{digits}[optimizer]\nmomentum = 0.9\n")),
+        ("target.toml", digits.replace("[model]", "target = \"x\"\n[model]")),
+        ("share-of-digits.toml", digits.replace("[model]", "test = 0.5\n[model]")),
+        ("flipped.toml", "[data]\nset = \"csv\"\naugment = [\"flip\"]\n[model]\nname = \"mlp\"\n".into()),
         ("smoothing.toml", format!("{digits}[train]\nlabel_smoothing = 10.0\n")),
     ] {
         folder.write(name, text);
@@ -256,6 +259,24 @@ fn recipes() {
                 "error: DIR/smoothing.toml: train.label_smoothing must be from 0 to below 1, got 10",
             ),
             (
+                "a target column of images",
+                &["train", "DIR/target.toml"],
+                1,
+                "error: DIR/target.toml: data.target is for csv, not for digits",
+            ),
+            (
+                "a share of data that has a test part",
+                &["train", "DIR/share-of-digits.toml"],
+                1,
+                "error: DIR/share-of-digits.toml: data.test is for data that comes in one piece, not for digits",
+            ),
+            (
+                "a table flipped",
+                &["train", "DIR/flipped.toml"],
+                1,
+                "error: DIR/flipped.toml: data.augment is for images, not for csv",
+            ),
+            (
                 "a recipe that is not there",
                 &["train", "DIR/nowhere.toml"],
                 1,
@@ -277,6 +298,7 @@ fn tables() {
         ("good.csv", "a,b\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n9,x\n10,y\n"),
         ("only.csv", "b\nx\ny\nx\ny\nx\ny\nx\ny\nx\ny\n"),
         ("names.csv", "a,b\n"),
+        ("semicolons.csv", "a;b\n1;x\n2;y\n3;x\n"),
         ("empty.csv", ""),
         ("unknown.csv", "a,b,kind\n,1,x\n,2,y\n,3,x\n,4,y\n,5,x\n,6,y\n,7,x\n,8,y\n,9,x\n,1,y\n"),
         ("recipe.toml", "[data]\nset = \"csv\"\ntarget = \"kinds\"\ntest = 0.2\n[model]\nname = \"mlp\"\n"),
@@ -324,7 +346,14 @@ fn tables() {
                 "the target alone",
                 &["train", "csv", "--data", "DIR/only.csv"],
                 1,
-                "error: DIR/only.csv: has only one column, which is the target: nothing to predict it from",
+                "error: DIR/only.csv: has only one column, \"b\", and that is the target: nothing to predict it from",
+            ),
+            (
+                "semicolons for commas",
+                &["train", "csv", "--data", "DIR/semicolons.csv"],
+                1,
+                "error: DIR/semicolons.csv: has only one column, \"a;b\", and that is the target: nothing to predict it \
+                 from; its cells seem to be separated by ';': set data.delimiter in a recipe",
             ),
             (
                 "names alone",
@@ -554,4 +583,20 @@ fn model_files() {
             ),
         ],
     );
+}
+
+#[test]
+fn a_learning_rate_far_too_high() {
+    let folder = Folder::new("rate");
+    let rows: String = (0..40).map(|i| format!("{i},{}\n", if i < 20 { "low" } else { "high" })).collect();
+    folder.write("t.csv", format!("a,kind\n{rows}"));
+    let arguments = ["train", "csv", "--data", "DIR/t.csv", "--epochs", "1", "--lr", "1e30", "--out", "DIR/run"];
+    let (code, said) = words(&folder.run(&arguments), &folder);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        said.lines().last().unwrap(),
+        "error: the test loss is NaN: the weights are useless, and no model was saved; try a learning rate below 1e30 \
+         (--lr), or train.clip_norm in a recipe"
+    );
+    assert!(!folder.0.join("run/model.safetensors").exists());
 }

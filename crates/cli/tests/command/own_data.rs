@@ -83,3 +83,15 @@ fn a_table_with_categories_and_gaps() {
         predicted["predictions"].as_array().unwrap().iter().map(|p| (&p["line"], &p["label"])).collect();
     assert_eq!(found, [(&2.into(), &"low".into()), (&4.into(), &"high".into())], "{predicted}");
 }
+
+#[test]
+fn a_table_with_semicolons() {
+    let folder = Folder::new("semicolons");
+    let rows: String = (0..40).map(|i| format!("{i};{}\n", if i < 20 { "low" } else { "high" })).collect();
+    folder.write("t.csv", format!("size;kind\n{rows}"));
+    let recipe =
+        "[data]\nset = \"csv\"\ndelimiter = \";\"\ntest = 0.2\n[model]\nname = \"mlp\"\n[train]\nepochs = 30\n";
+    folder.write("r.toml", recipe);
+    let trained = report(&folder, &["train", "DIR/r.toml", "--data", "DIR/t.csv"]);
+    assert!(trained["test_accuracy"].as_f64().unwrap() > 0.8, "{trained}");
+}

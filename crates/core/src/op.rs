@@ -113,6 +113,15 @@ pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
 }
 
+/// Values that were computed elsewhere, with `op` as where they came from: only its gradient is ever asked for.
+pub(crate) fn record(op: impl Op, inputs: &[&Tensor], values: &[Tensor]) -> Outputs {
+    let metas: Metas = values.iter().map(Tensor::meta).collect();
+    let data: SmallVec<[Data; 1]> = values.iter().map(|t| t.0.data.clone()).collect();
+    let node = records(inputs, &metas).then(|| remember(Arc::new(op), inputs, metas, &data));
+    let outputs = data.into_iter().enumerate();
+    outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect()
+}
+
 /// Infers and computes.
 fn evaluate(op: &dyn Op, inputs: &[&Tensor]) -> Result<(Metas, SmallVec<[Data; 1]>)> {
     let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod console;
 mod preprocessing;
 mod recipe;
 mod source;
@@ -9,6 +10,7 @@ mod trained;
 
 use args::{Args, Command};
 use clap::Parser;
+use console::note;
 use hadal::train::Ending;
 use std::process::ExitCode;
 
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Ok(Ending::Interrupted) => ExitCode::from(130),
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            note!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -3,7 +3,8 @@
 use hadal::data::image::Channels;
 use hadal::data::tabular::Encoder;
 use hadal::data::transforms::{Normalize, Pipeline, Resize};
-use hadal::{Error, Result};
+use hadal::train::metrics::Metric;
+use hadal::{Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// What is done to an input.
@@ -12,13 +13,66 @@ use serde::{Deserialize, Serialize};
 pub enum Preprocessing {
     /// Bytes `[channels, height, width]`, resized, divided by 255 and normalized per channel.
     Image { channels: usize, height: usize, width: usize, mean: Vec<f32>, std: Vec<f32> },
-    /// A row of a table: numbers standardized, categories one-hot. The target is the column that was learned.
-    Table { encoder: Encoder, target: String },
+    /// A row of a table: numbers standardized, categories one-hot. The target is the column that was learned; numbers
+    /// in it were standardized too.
+    Table { encoder: Encoder, target: String, scale: Option<Scale> },
     /// Numbers of this shape, taken as they are.
     Array { shape: Vec<usize> },
 }
 
+/// How a number to predict was standardized: `(x − mean) / std`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    pub mean: f64,
+    pub std: f64,
+}
+
+impl Scale {
+    /// Predictions or targets in the units of the table.
+    pub fn undo(self, numbers: &Tensor) -> Tensor {
+        numbers.mul(self.std).add(self.mean)
+    }
+}
+
+/// A metric of numbers in the units of the table.
+pub struct InUnits<M> {
+    metric: M,
+    scale: Option<Scale>,
+}
+
+impl<M: Metric> Metric for InUnits<M> {
+    fn name(&self) -> String {
+        self.metric.name()
+    }
+
+    fn update(&mut self, prediction: &Tensor, target: &Tensor) -> Result<()> {
+        match self.scale {
+            Some(scale) => self.metric.update(&scale.undo(prediction), &scale.undo(target)),
+            None => self.metric.update(prediction, target),
+        }
+    }
+
+    fn value(&self) -> f64 {
+        self.metric.value()
+    }
+
+    fn reset(&mut self) {
+        self.metric.reset();
+    }
+}
+
 impl Preprocessing {
+    /// How the numbers to predict were standardized, if they were.
+    pub fn scale(&self) -> Option<Scale> {
+        if let Preprocessing::Table { scale, .. } = self { *scale } else { None }
+    }
+
+    /// A metric of predicted numbers.
+    pub fn metric<M: Metric>(&self, metric: M) -> InUnits<M> {
+        InUnits { metric, scale: self.scale() }
+    }
+
     /// The shape of one sample.
     pub fn shape(&self) -> Vec<usize> {
         match self {

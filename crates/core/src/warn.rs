@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::io::{Write, stderr};
 use std::sync::Mutex;
 
 thread_local! {
@@ -26,7 +27,7 @@ pub fn warn_once(topic: &'static str, message: &str) -> bool {
     }
     let first = SEEN.lock().unwrap_or_else(|e| e.into_inner()).insert(topic);
     if first {
-        eprintln!("warning: {message}");
+        let _ = writeln!(stderr(), "warning: {message}");
     }
     first
 }

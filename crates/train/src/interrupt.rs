@@ -1,6 +1,7 @@
 //! Ctrl-C: the first one asks `fit` to save and stop after the current batch, the second one ends the process.
 
 use hadal_core::{Error, Result};
+use std::io::{Write, stderr};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -13,7 +14,7 @@ pub fn install() -> Result<()> {
         if REQUESTED.swap(true, SeqCst) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this batch; press Ctrl-C again to stop at once");
+        let _ = writeln!(stderr(), "\nstopping after this batch; press Ctrl-C again to stop at once");
     };
     let outcome = INSTALLED.get_or_init(|| ctrlc::set_handler(handler).map_err(|e| e.to_string()));
     outcome.clone().map_err(|e| Error::invalid(format!("cannot handle Ctrl-C: {e}")))

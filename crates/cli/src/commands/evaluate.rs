@@ -1,6 +1,7 @@
 //! `hadal evaluate`: a trained model on test data.
 
 use crate::args::Evaluate as Options;
+use crate::console::say;
 use crate::source::{self, Task};
 use crate::trained::Trained;
 use hadal::prelude::*;
@@ -15,7 +16,10 @@ pub fn run(options: Options) -> Result<()> {
     let mut loss = Mean::default();
     let mut metrics: Vec<Box<dyn Metric>> = match task {
         Task::Classify => vec![Box::new(Accuracy::new())],
-        Task::Regress => vec![Box::new(RootMeanSquaredError::default()), Box::new(R2::default())],
+        Task::Regress => {
+            let prepared = &trained.preprocessing;
+            vec![Box::new(prepared.metric(RootMeanSquaredError::default())), Box::new(prepared.metric(R2::default()))]
+        }
     };
     let mut confusion = ConfusionMatrix::new(trained.labels.len().max(2));
     no_grad(|| {
@@ -35,21 +39,21 @@ pub fn run(options: Options) -> Result<()> {
         Ok::<(), Error>(())
     })?;
     let mut report = json!({ "model": trained.name, "samples": test.samples(), "test_loss": loss.value() });
-    print!("{} on {} samples: test loss {:.4}", trained.name, test.samples(), loss.value());
+    let mut line = format!("{} on {} samples: test loss {:.4}", trained.name, test.samples(), loss.value());
     for metric in &metrics {
-        print!(" - test {} {:.4}", metric.name(), metric.value());
+        line += &format!(" - test {} {:.4}", metric.name(), metric.value());
         report[format!("test_{}", metric.name())] = json!(metric.value());
     }
-    println!();
+    say!("{line}");
     if task == Task::Classify {
         report["test_recall_macro"] = json!(confusion.recall(Averaging::Macro));
         report["test_precision_macro"] = json!(confusion.precision(Averaging::Macro));
         if confusion.classes() <= 20 {
-            println!("{confusion}");
+            say!("{confusion}");
         }
     }
     if options.json {
-        println!("{report}");
+        say!("{report}");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `hadal datasets` and `hadal models`: what has a name.
 
+use crate::console::say;
 use hadal::Result;
 use hadal::data::datasets::{self, Name};
 
@@ -22,16 +23,16 @@ pub fn datasets() -> Result<()> {
             Some(folder) => folder.display().to_string(),
             None => "downloaded when first used".into(),
         };
-        println!("{:<14} {about:<53} {place}", name.as_str());
+        say!("{:<14} {about:<53} {place}", name.as_str());
     }
-    println!("\nimage-folder, csv and npz take data of your own: give the folder or file with --data");
+    say!("\nimage-folder, csv and npz take data of your own: give the folder or file with --data");
     Ok(())
 }
 
 /// Prints the models by name.
 pub fn models() -> Result<()> {
     for entry in &hadal::models::ALL {
-        println!("{:<10} {}", entry.name, entry.about);
+        say!("{:<10} {}", entry.name, entry.about);
     }
     Ok(())
 }

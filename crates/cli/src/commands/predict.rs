@@ -1,6 +1,7 @@
 //! `hadal predict`: labels for files.
 
 use crate::args::Predict as Options;
+use crate::console::{note, say};
 use crate::preprocessing::Preprocessing;
 use crate::source;
 use crate::trained::Trained;
@@ -22,13 +23,13 @@ pub fn run(options: Options) -> Result<()> {
             Ok(found) => results.extend(found),
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {error}");
+                note!("error: {error}");
                 results.push(json!({ "file": path.display().to_string(), "error": error.to_string() }));
             }
         }
     }
     if options.json {
-        println!("{}", json!({ "predictions": results }));
+        say!("{}", json!({ "predictions": results }));
     }
     match failed {
         0 => Ok(()),
@@ -40,7 +41,11 @@ pub fn run(options: Options) -> Result<()> {
 fn predict(trained: &Trained, path: &Path, top: usize) -> Result<Vec<Value>> {
     let (inputs, lines) = read(trained, path)?;
     let output = no_grad(|| attempt(|| trained.model.forward(&inputs)))?;
-    let output = if trained.labels.is_empty() { output } else { output.softmax(1) };
+    let output = match trained.preprocessing.scale() {
+        Some(scale) => scale.undo(&output),
+        None if trained.labels.is_empty() => output,
+        None => output.softmax(1),
+    };
     let numbers = output.to_f64_vec();
     let rows = numbers.chunks((numbers.len() / inputs.shape()[0]).max(1)).enumerate();
     Ok(rows.map(|(row, numbers)| show(trained, path, lines.get(row).copied(), numbers, top)).collect())
@@ -57,7 +62,7 @@ fn show(trained: &Trained, path: &Path, line: Option<usize>, numbers: &[f64], to
         prediction["line"] = json!(line);
     }
     if trained.labels.is_empty() {
-        println!("{place}: {}", numbers.iter().map(|value| format!("{value:.6}")).collect::<Vec<_>>().join(", "));
+        say!("{place}: {}", numbers.iter().map(|value| format!("{value:.6}")).collect::<Vec<_>>().join(", "));
         match numbers {
             [value] => prediction["value"] = json!(value),
             _ => prediction["values"] = json!(numbers),
@@ -68,7 +73,7 @@ fn show(trained: &Trained, path: &Path, line: Option<usize>, numbers: &[f64], to
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked.truncate(top);
     let text: Vec<String> = ranked.iter().map(|(label, p)| format!("{label} {:.2} %", 100.0 * p)).collect();
-    println!("{place}: {}", text.join(", "));
+    say!("{place}: {}", text.join(", "));
     let ranked: Vec<Value> = ranked.iter().map(|(label, p)| json!({ "label": label, "probability": p })).collect();
     prediction["label"] = ranked[0]["label"].clone();
     prediction["probabilities"] = json!(ranked);

@@ -1,6 +1,7 @@
 //! `hadal summary`: a model's layers, shapes, parameters and FLOPs.
 
 use crate::args::Summary as Options;
+use crate::console::say;
 use crate::trained::Trained;
 use hadal::models::{self, Spec};
 use hadal::nn::summary;
@@ -17,6 +18,6 @@ pub fn run(options: Options) -> Result<()> {
         let spec = Spec { input: options.input, outputs: options.classes };
         (models::build(&options.model, &spec)?, spec.input)
     };
-    println!("{}", attempt(|| summary(&*model, &input))?);
+    say!("{}", attempt(|| summary(&*model, &input))?);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `hadal train`: from a recipe to a model file.
 
 use crate::args::Train as Options;
+use crate::console::say;
 use crate::recipe::{self, Recipe};
 use crate::source::{self, Source, Task};
 use hadal::format::model_file::{ModelFile, weights_sha256};
@@ -19,7 +20,7 @@ use std::time::Instant;
 pub fn run(options: Options) -> Result<Ending> {
     let recipe = with_flags(&options)?;
     if options.print_config {
-        print!("{}", toml::to_string(&recipe).map_err(|e| Error::invalid(e.to_string()))?);
+        say!("{}", toml::to_string(&recipe).map_err(|e| Error::invalid(e.to_string()))?.trim_end());
         return Ok(Ending::Finished);
     }
     let source = source::open(&recipe, options.limit)?;
@@ -43,7 +44,10 @@ pub fn run(options: Options) -> Result<Ending> {
     let mut trainer = model.compile(optimizer, loss).accumulate(recipe.train.accumulate);
     trainer = match task {
         Task::Classify => trainer.metric(Accuracy::new()),
-        Task::Regress => trainer.metric(RootMeanSquaredError::default()).metric(R2::default()),
+        Task::Regress => {
+            let prepared = &source.preprocessing;
+            trainer.metric(prepared.metric(RootMeanSquaredError::default())).metric(prepared.metric(R2::default()))
+        }
     };
     if let Some(norm) = recipe.train.clip_norm {
         trainer = trainer.clip(Clip::GlobalNorm(norm));
@@ -64,11 +68,11 @@ pub fn run(options: Options) -> Result<Ending> {
     }
     let metric = if task == Task::Classify { "accuracy" } else { "rmse" };
     match (&scores, out) {
-        (Some(scores), _) => println!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics)),
+        (Some(scores), _) => say!("test loss {:.4} - {}", scores.loss, test_line(&scores.metrics)),
         (None, Some(folder)) => {
-            println!("interrupted; go on with --out {} --resume", folder.display());
+            say!("interrupted; go on with --out {} --resume", folder.display());
         }
-        (None, None) => println!("interrupted; nothing is saved without --out"),
+        (None, None) => say!("interrupted; nothing is saved without --out"),
     }
 
     let tensors: BTreeMap<String, Tensor> =
@@ -88,10 +92,10 @@ pub fn run(options: Options) -> Result<Ending> {
     });
     if let Some(folder) = out {
         save(folder, tensors, &recipe, &source, &report)?;
-        println!("saved {}", folder.join("model.safetensors").display());
+        say!("saved {}", folder.join("model.safetensors").display());
     }
     if options.json {
-        println!("{report}");
+        say!("{report}");
     }
     Ok(history.ending)
 }
@@ -125,7 +129,7 @@ fn announce(recipe: &Recipe, source: &Source, model: &dyn Layer) {
     let counts = [Some(&source.train), source.validation.as_ref(), Some(&source.test)];
     let [train, validation, test] = counts.map(|loader| loader.map_or(0, |l| l.samples()));
     let validation = if validation > 0 { format!(", {validation} for validation") } else { String::new() };
-    println!(
+    say!(
         "{} on {}: {} parameters, {train} samples{validation}, {test} for testing",
         recipe.model.name,
         recipe.data.set,
@@ -150,7 +154,7 @@ fn fit(trainer: &mut Trainer<Box<dyn Layer>>, recipe: &Recipe, source: &Source, 
     let mut plan = Fit::epochs(recipe.train.epochs);
     if let Some(path) = &resuming {
         let position = checkpoint::restore(path, trainer.model(), trainer.optimizer())?;
-        println!("resuming after {} epochs and {} batches", position.epoch, position.batch);
+        say!("resuming after {} epochs and {} batches", position.epoch, position.batch);
         plan = plan.start_at(position);
     }
     if let Some(validation) = &source.validation {

@@ -1,6 +1,7 @@
 //! Images: data sets with a name, and folders with one sub-folder per class.
 
 use super::{Source, TEST_BATCH, first, measured, parts, required, set_aside};
+use crate::console::note;
 use crate::preprocessing::Preprocessing;
 use crate::recipe::Recipe;
 use crate::trained::Trained;
@@ -10,7 +11,7 @@ use hadal::data::transforms::{
 };
 use hadal::data::{Dataset, ImageFolder, ImageSet, Loader, Split, Subset, datasets, download};
 use hadal::{Error, Result};
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -120,7 +121,7 @@ pub fn training(dataset: impl Dataset + 'static, recipe: &Recipe, preprocessing:
 /// A model must not be measured on what it learned from.
 fn warn_if_shared(train: &ImageSet, test: &ImageSet) {
     if !test.is_empty() && train.images.len() >= test.images.len() && train.images.starts_with(&test.images) {
-        eprintln!("warning: the test images are also training images; the test accuracy will be too good");
+        note!("warning: the test images are also training images; the test accuracy will be too good");
     }
 }
 
@@ -129,9 +130,9 @@ fn report(progress: download::Progress) {
     let download::Progress { name, received, total } = progress;
     let live = stderr().is_terminal();
     if live {
-        eprint!("\rdownloading {name}: {} of {} KiB", received >> 10, total >> 10);
+        let _ = write!(stderr(), "\rdownloading {name}: {} of {} KiB", received >> 10, total >> 10);
     }
     if received == total {
-        if live { eprintln!() } else { eprintln!("downloaded {name}: {} KiB", total >> 10) }
+        if live { note!("") } else { note!("downloaded {name}: {} KiB", total >> 10) }
     }
 }

@@ -600,3 +600,17 @@ fn a_learning_rate_far_too_high() {
     );
     assert!(!folder.0.join("run/model.safetensors").exists());
 }
+
+#[test]
+fn classes_that_look_like_numbers() {
+    let folder = Folder::new("numbers");
+    let rows: String = (0..40).map(|i| format!("{i},{}\n", 1 + i % 3)).collect();
+    folder.write("t.csv", format!("a,kind\n{rows}"));
+    let (code, said) = words(&folder.run(&["train", "csv", "--data", "DIR/t.csv", "--epochs", "1"]), &folder);
+    assert_eq!(code, Some(0));
+    assert_eq!(
+        said.lines().next().unwrap(),
+        "warning: the target \"kind\" has only 3 different values, all whole numbers, and is taken for a quantity; if \
+         they are classes, list it in data.categories of a recipe"
+    );
+}

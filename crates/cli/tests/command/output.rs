@@ -1,6 +1,7 @@
 //! What is printed where nobody looks at a terminal.
 
-use super::{Folder, hadal};
+use super::{Folder, exists, hadal};
+use std::process::Stdio;
 
 #[test]
 fn a_pipe_gets_plain_lines() {
@@ -29,4 +30,19 @@ fn a_pipe_gets_plain_lines() {
         let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
         assert!(last["test_accuracy"].is_number() && last["weights_sha256"].as_str().unwrap().len() == 64, "{stdout}");
     }
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let folder = Folder::new("unread");
+    let rows: String = (0..40).map(|i| format!("{i},{}\n", if i < 20 { "low" } else { "high" })).collect();
+    folder.write("t.csv", format!("a,kind\n{rows}"));
+    let out = folder.0.join("run");
+    let data = folder.0.join("t.csv");
+    let arguments = ["train", "csv", "--data", data.to_str().unwrap(), "--epochs", "2", "--out", out.to_str().unwrap()];
+    let mut running = hadal(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Both pipes break before the first line, as after `| head -0`.
+    drop((running.stdout.take(), running.stderr.take()));
+    assert_eq!(running.wait().unwrap().code(), Some(0));
+    assert!(exists(&out.join("model.safetensors")));
 }

@@ -95,3 +95,21 @@ fn a_table_with_semicolons() {
     let trained = report(&folder, &["train", "DIR/r.toml", "--data", "DIR/t.csv"]);
     assert!(trained["test_accuracy"].as_f64().unwrap() > 0.8, "{trained}");
 }
+
+#[test]
+fn large_numbers_in_a_table() {
+    let folder = Folder::new("numbers");
+    // From 100,000 to 495,000, a straight line of the size.
+    let rows: String = (0..80).map(|i| format!("{i},{}\n", 100_000 + 5000 * i)).collect();
+    folder.write("t.csv", format!("size,price\n{rows}"));
+    folder.write("rows.csv", "size\n40\n");
+    let trained = report(&folder, &["train", "csv", "--data", "DIR/t.csv", "--epochs", "100", "--out", "DIR/run"]);
+    // In the table's units; all prices have a standard deviation of 115,000.
+    let error = trained["test_rmse"].as_f64().unwrap();
+    assert!((100.0..20_000.0).contains(&error), "{trained}");
+    let measured = report(&folder, &["evaluate", "DIR/run/model.safetensors"]);
+    assert_eq!(measured["test_rmse"], trained["test_rmse"]);
+    let predicted = report(&folder, &["predict", "DIR/run/model.safetensors", "DIR/rows.csv"]);
+    let price = predicted["predictions"][0]["value"].as_f64().unwrap();
+    assert!((price - 300_000.0).abs() < 30_000.0, "{price}");
+}

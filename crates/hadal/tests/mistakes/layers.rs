@@ -109,7 +109,7 @@ fn a_dense_layer_of_the_wrong_size() {
 }
 
 #[test]
-fn a_reshape_that_swallows_the_batch_axis_is_warned_of() {
+fn what_a_program_survives_is_warned_of() {
     check_warnings(&[(
         "the reshape of the first founding program",
         || {
@@ -118,6 +118,11 @@ fn a_reshape_that_swallows_the_batch_axis_is_warned_of() {
         },
         "reshape of [25, 32, 8, 8] to [64, 800]: the batch of 25 became 64, so rows mix samples. Each sample has 2048 \
          numbers: keep the batch axis with .flatten(1, -1), and use Linear::new(2048, …)",
+    )]);
+    check_warnings(&[(
+        "layers without an activation between them",
+        || done(Sequential::new().add(Linear::new(784, 128)).add(Linear::new(128, 64)).add(Relu)),
+        "two Linear layers with nothing between them are one linear map: put an activation between them (Relu, Gelu …)",
     )]);
     // Tokens and heads are joined to the batch and split from it all the time.
     let x = Param::new(ones(&[6, 4, 8])).get();

@@ -3,6 +3,7 @@
 use super::monitor::{Better, Monitor};
 use crate::callback::{Callback, State};
 use hadal_core::{ModuleExt, Param, Result, Tensor};
+use std::io::{Write, stderr};
 
 /// Stops training when the monitored number has not improved for `patience` epochs.
 #[derive(Clone, Debug)]
@@ -85,7 +86,8 @@ impl Callback for EarlyStopping {
 
     fn on_train_end(&mut self, _: &mut State) -> Result<()> {
         if !self.best_state.is_empty() {
-            println!("Restoring model weights from the end of the best epoch: {}.", self.best_epoch + 1);
+            let epoch = self.best_epoch + 1;
+            let _ = writeln!(stderr(), "Restoring model weights from the end of the best epoch: {epoch}.");
         }
         self.best_state.drain(..).try_for_each(|(param, value)| param.set(&value))
     }

@@ -77,7 +77,8 @@ fn short(seconds: f64) -> String {
 
 impl Callback for ProgressBar {
     fn on_epoch_begin(&mut self, state: &mut State) -> Result<()> {
-        eprintln!("Epoch {}/{}", state.epoch + 1, state.epochs);
+        // Whether anybody reads it is not the run's concern.
+        let _ = writeln!(stderr(), "Epoch {}/{}", state.epoch + 1, state.epochs);
         (self.begun, self.drawn) = (Instant::now(), None);
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Callback for ProgressBar {
 
     fn on_train_end(&mut self, state: &mut State) -> Result<()> {
         if let Some(reason) = &state.stop {
-            eprintln!("{reason}");
+            let _ = writeln!(stderr(), "{reason}");
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ mod param;
 pub mod random;
 pub mod run;
 pub mod scope;
+mod sparse;
 mod suggest;
 mod tag;
 mod tensor;
@@ -60,6 +61,7 @@ pub use ops::shape::pad::Border;
 pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
 pub use run::dense::Triangle;
+pub use sparse::Sparse;
 pub use suggest::closest;
 pub use tag::{ForwardHook, Tag};
 pub use tensor::{

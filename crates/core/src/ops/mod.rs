@@ -66,7 +66,7 @@ ops! {
     /// Reading by relevance.
     attention: scaled_dot_product_attention;
     /// Factorizations and what follows from them.
-    linalg: solve solve_triangular inverse det slogdet cholesky qr lu svd eigh pinv lstsq matrix_norm matrix_power
+    linalg: solve solve_triangular inverse det slogdet cholesky qr lu svd eigh eig pinv lstsq matrix_norm matrix_power
         matrix_exp matrix_rank cond eigvalsh svdvals cholesky_solve cholesky_inverse;
     /// Signals and their frequencies.
     fourier: fft rfft irfft window stft istft;

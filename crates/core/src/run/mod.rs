@@ -6,6 +6,7 @@ pub mod bounds;
 pub mod copy;
 pub mod dense;
 pub mod division;
+pub mod eigen;
 pub mod function;
 pub mod lanes;
 pub mod map;

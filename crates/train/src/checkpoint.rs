@@ -19,12 +19,29 @@ use std::path::{Path, PathBuf};
 pub struct Checkpoint {
     path: PathBuf,
     every: Option<usize>,
+    order: String,
 }
 
 impl Checkpoint {
     /// At this path.
     pub fn new(path: impl AsRef<Path>) -> Checkpoint {
-        Checkpoint { path: path.as_ref().to_owned(), every: None }
+        Checkpoint { path: path.as_ref().to_owned(), every: None, order: String::new() }
+    }
+
+    /// What decides which samples come when (seed, batch size …), in words. A run that says something else does not go
+    /// on in the middle of an epoch of this one.
+    pub fn order(mut self, order: impl Into<String>) -> Self {
+        self.order = order.into();
+        self
+    }
+
+    /// Puts the checkpoint's values into model and optimizer, as [`restore`] does.
+    pub fn restore(&self, model: &dyn Module, optimizer: &Optimizer) -> Result<Position> {
+        restore_into(&self.path, model, optimizer, Some(&self.order))
+    }
+
+    fn save(&self, state: &State, position: Position) -> Result<()> {
+        save_with(&self.path, state.model, state.optimizer, position, &self.order)
     }
 
     /// Also after every this many batches of an epoch.
@@ -39,15 +56,18 @@ impl Callback for Checkpoint {
         let due = self.every.is_some_and(|every| state.batch.is_multiple_of(every)) || crate::interrupt::requested();
         if due && state.batch < state.batches {
             let position = Position { epoch: state.epoch, batch: state.batch };
-            save(&self.path, state.model, state.optimizer, position)?;
+            self.save(state, position)?;
         }
         Ok(())
     }
 
     fn on_epoch_end(&mut self, state: &mut State) -> Result<()> {
-        save(&self.path, state.model, state.optimizer, Position { epoch: state.epoch + 1, batch: 0 })
+        self.save(state, Position { epoch: state.epoch + 1, batch: 0 })
     }
 }
+
+/// The metadata's key for what decides the order of the samples.
+const ORDER: &str = "hadal.order";
 
 /// Everything that changes while training, by name.
 fn places(model: &dyn Module, optimizer: &Optimizer) -> Vec<(String, Param)> {
@@ -59,10 +79,15 @@ fn places(model: &dyn Module, optimizer: &Optimizer) -> Vec<(String, Param)> {
 
 /// Writes a checkpoint.
 pub fn save(path: &Path, model: &dyn Module, optimizer: &Optimizer, position: Position) -> Result<()> {
+    save_with(path, model, optimizer, position, "")
+}
+
+fn save_with(path: &Path, model: &dyn Module, optimizer: &Optimizer, position: Position, order: &str) -> Result<()> {
     let tensors = places(model, optimizer).into_iter().map(|(name, param)| (name, param.get().detach())).collect();
     let metadata = BTreeMap::from([
         (CHECKPOINT_EPOCH.to_owned(), position.epoch.to_string()),
         ("hadal.batch".to_owned(), position.batch.to_string()),
+        (ORDER.to_owned(), order.to_owned()),
     ]);
     safetensors::write(path, &tensors, &metadata)
 }
@@ -70,12 +95,26 @@ pub fn save(path: &Path, model: &dyn Module, optimizer: &Optimizer, position: Po
 /// Puts a checkpoint's values into a model and optimizer that were made as they were for the run, and returns
 /// where to go on: `Fit::epochs(n).start_at(position)`. Nothing is changed if the file does not fit.
 pub fn restore(path: &Path, model: &dyn Module, optimizer: &Optimizer) -> Result<Position> {
+    restore_into(path, model, optimizer, None)
+}
+
+/// As [`restore`], for a run whose samples come in this order, if it says so.
+fn restore_into(path: &Path, model: &dyn Module, optimizer: &Optimizer, order: Option<&str>) -> Result<Position> {
     let archive = safetensors::read(path)?;
     let number = |key: &str| {
         let text = archive.metadata.get(key).map(String::as_str).unwrap_or_default();
         text.parse().map_err(|_| Error::file(path, format!("is no checkpoint of a training run: it lacks `{key}`")))
     };
     let position = Position { epoch: number(CHECKPOINT_EPOCH)?, batch: number("hadal.batch")? };
+    let saved = archive.metadata.get(ORDER).map_or("", String::as_str);
+    if let Some(order) = order.filter(|order| *order != saved && position.batch > 0) {
+        let message = format!(
+            "was saved after batch {} of an epoch with {saved}, but this run has {order}: its batches are others. Go on \
+             with the same settings",
+            position.batch
+        );
+        return Err(Error::file(path, message));
+    }
     let places = places(model, optimizer);
     let differences = differences(&archive.tensors, &places);
     // Another model has other moments too: the model is the cause to name.

@@ -150,10 +150,16 @@ fn fit(trainer: &mut Trainer<Box<dyn Layer>>, recipe: &Recipe, source: &Source, 
         let log = CsvLogger::new(f.join("metrics.csv"));
         if resuming.is_some() { log.append() } else { log }
     });
-    let mut saving = folder.map(|f| checkpoint::Checkpoint::new(f.join(CHECKPOINT)));
+    let order = format!(
+        "seed {}, {} samples and batches of {}",
+        recipe.train.seed,
+        source.train.samples(),
+        recipe.train.batch_size
+    );
+    let mut saving = folder.map(|f| checkpoint::Checkpoint::new(f.join(CHECKPOINT)).order(order));
     let mut plan = Fit::epochs(recipe.train.epochs);
-    if let Some(path) = &resuming {
-        let position = checkpoint::restore(path, trainer.model(), trainer.optimizer())?;
+    if let Some(saved) = saving.as_ref().filter(|_| resuming.is_some()) {
+        let position = saved.restore(trainer.model(), trainer.optimizer())?;
         say!("resuming after {} epochs and {} batches", position.epoch, position.batch);
         plan = plan.start_at(position);
     }

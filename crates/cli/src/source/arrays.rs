@@ -22,6 +22,9 @@ pub fn open(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
     let arrays = arrays::read(&path)?;
     let all = [Some(&arrays.train), arrays.test.as_ref()];
     let labels = labels(all.into_iter().flatten(), &path)?;
+    if labels.len() == 1 {
+        return Err(Error::file(&path, "has samples of class 0 only"));
+    }
     let (train, classes) = samples(&arrays.train, &labels)?;
     let outputs = match labels.is_empty() {
         true => arrays.train.y.shape()[1..].iter().product(),

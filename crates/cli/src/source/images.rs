@@ -52,10 +52,16 @@ fn load(recipe: &Recipe, split: Split) -> Result<ImageSet> {
 }
 
 pub fn open_folder(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
-    let folder = ImageFolder::open(folder_path(recipe)?, Channels::Rgb)?;
+    let path = folder_path(recipe)?;
+    let folder = ImageFolder::open(&path, Channels::Rgb)?;
     let labels = folder.classes.clone();
+    if let [class] = &labels[..] {
+        let message = format!("has one class, `{class}`; expected a sub-folder for each of two or more");
+        return Err(Error::file(&path, message));
+    }
     let classes: Vec<usize> = folder.files.iter().map(|(_, label)| *label).collect();
-    let [train, validation, test] = parts(recipe, classes.len(), Some(&classes))?;
+    let parts = parts(recipe, classes.len(), Some(&classes)).map_err(|error| Error::file(&path, error));
+    let [train, validation, test] = parts?;
     let [height, width] = recipe.data.size;
     // The statistics of ImageNet, which photographs are close to.
     let (mean, std) = (vec![0.485, 0.456, 0.406], vec![0.229, 0.224, 0.225]);

@@ -410,6 +410,7 @@ fn folders_and_arrays() {
     folder.write("x/x.npy", npy(&[4, 2], &[0.0; 8]));
     folder.write("uneven/x.npy", npy(&[4, 2], &[0.0; 8]));
     folder.write("uneven/y.npy", npy(&[3], &[0.0; 3]));
+    folder.write("pets/cat/1.png", b"\x89PNG\r\n\x1a\n");
     folder.write("few/x.npy", npy(&[1, 2], &[0.0; 2]));
     folder.write("few/y.npy", npy(&[1], &[0.0; 1]));
     check(
@@ -441,6 +442,12 @@ fn folders_and_arrays() {
                 &["train", "image-folder", "--data", "DIR/photos/cat"],
                 1,
                 "error: DIR/photos/cat: no sub-folder; expected one per class, as in cat/1.jpg, dog/1.jpg",
+            ),
+            (
+                "one class",
+                &["train", "image-folder", "--data", "DIR/pets"],
+                1,
+                "error: DIR/pets: has one class, `cat`; expected a sub-folder for each of two or more",
             ),
             (
                 "no arrays named",

@@ -2,7 +2,7 @@
 //!
 //! A tensor's way through the code: a method in `ops/` makes an [`op::Op`] and passes it to
 //! [`op::apply`], which infers the result's shape, runs the kernel, and leaves a node on the tape
-//! ([`grad`]); `backward` walks the nodes back and calls each op's gradient rule, which is written in
+//! (module [`grad`](mod@grad)); `backward` walks the nodes back and calls each op's gradient rule, which is written in
 //! tensor operations again.
 
 extern crate self as hadal;

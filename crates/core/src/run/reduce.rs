@@ -1,13 +1,13 @@
 //! Reductions over any axes of any layout, in one fixed order.
 //!
 //! The elements that make one output, in row-major order of the reduced axes, are a *row*. A row is cut into
-//! leaves of [`LEAF`] elements. A leaf is folded in 16 lanes (element `i` in lane `i mod 16`), the lanes by
+//! leaves of `LEAF` elements. A leaf is folded in 16 lanes (element `i` in lane `i mod 16`), the lanes by
 //! halving, and the leaves by a binary tree whose left side is the largest power of two that leaves something
 //! for the right. That order depends on the length of the row only: any layout and any number of threads
 //! give the same bits, and the rounding error of a sum of `n` grows as `16 + log₂ n` instead of `n`.
 //!
 //! Two ways to walk memory give this one order: along the row where it is the row that lies together, and
-//! across [`WIDTH`] neighbouring outputs where it is those (column sums, without a transposed copy).
+//! across `WIDTH` neighbouring outputs where it is those (column sums, without a transposed copy).
 
 use crate::op::{Input, Output};
 use crate::tensor::{Element, Layout};

@@ -21,7 +21,7 @@ const LARGE: f64 = 12.0;
 
 /// The logarithmic derivative of the gamma function.
 ///
-/// Reflection (DLMF 5.5.4) for negative arguments, recurrence (5.5.2) up to [`LARGE`], then the asymptotic series
+/// Reflection (DLMF 5.5.4) for negative arguments, recurrence (5.5.2) up to `LARGE`, then the asymptotic series
 /// (5.11.2), whose first dropped term is below 1e-20 there. Relative error about 1e-15 away from the zeros.
 pub fn digamma(x: f64) -> f64 {
     if x == 0.0 {

@@ -148,6 +148,13 @@ impl Tensor {
         Tensor::from_slice(&(0..n).map(|i| at(i) as f32).collect::<Vec<_>>())
     }
 
+    /// `n` numbers from `base^start` to `base^end`, both included, whose logarithms are evenly spaced, as `f32`.
+    pub fn logspace(start: f64, end: f64, n: usize, base: f64) -> Tensor {
+        let step = (end - start) / n.saturating_sub(1).max(1) as f64;
+        let at = |i: usize| if 2 * i < n { start + i as f64 * step } else { end - (n - 1 - i) as f64 * step };
+        (0..n).map(|i| libm::pow(base, at(i)) as f32).collect()
+    }
+
     /// The n × n identity matrix, as `f32`.
     pub fn eye(n: usize) -> Tensor {
         let mut buffer = Buffer::zeroed(n * n * size_of::<f32>());
@@ -204,5 +211,19 @@ impl<T: Element, const M: usize, const N: usize> From<[[T; N]; M]> for Tensor {
 impl<T: Element, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Tensor {
     fn from(blocks: [[[T; N]; M]; L]) -> Tensor {
         Tensor::from_vec(blocks.as_flattened().concat(), [L, M, N])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Tensor;
+
+    /// Ends and middle of PyTorch's `linspace` and `logspace`.
+    #[test]
+    fn spaced_numbers_include_both_ends() {
+        assert_eq!(Tensor::linspace(-1.0, 0.5, 4).to_vec::<f32>(), [-1.0, -0.5, 0.0, 0.5]);
+        assert_eq!(Tensor::logspace(-1.0, 2.0, 4, 10.0).to_vec::<f32>(), [0.1, 1.0, 10.0, 100.0]);
+        assert_eq!(Tensor::logspace(0.0, 3.0, 1, 2.0).to_vec::<f32>(), [1.0]);
+        assert_eq!(Tensor::logspace(0.0, 3.0, 0, 2.0).elements(), 0);
     }
 }

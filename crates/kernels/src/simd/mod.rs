@@ -1,6 +1,6 @@
 //! One vector of 16 f32 on every instruction set, chosen once at run time.
 //!
-//! A kernel is written once over the trait [`Simd`] and compiled for each instruction set by [`dispatch`]. A vector
+//! A kernel is written once over the trait `Simd` and compiled for each instruction set by `dispatch`. A vector
 //! always has 16 lanes, whatever the width of the registers behind it, and every operation is rounded as IEEE 754
 //! says, so that all instruction sets give the same bits (of a NaN, only that it is one).
 

@@ -7,7 +7,7 @@ use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::isa;
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
 
 /// Tasks that a gradient is cut into if its shape allows.
 const TASKS: usize = 16;
@@ -15,106 +15,114 @@ const TASKS: usize = 16;
 const STEPS: usize = 384;
 /// Columns of a weight gradient that one task computes.
 const COLUMNS: usize = 512;
-/// Rows of a column matrix that are computed before they are added to the image.
-const ROWS: usize = 96;
+/// Input channels whose mirrored kernels one task copies.
+const MIRRORED: usize = 16;
 
+/// The gradient is a convolution of `dy` with the mirrored kernel, input and output channels exchanged. With a stride
+/// there is one for every phase, which is a set of inputs that are a stride apart: it has the kernel elements that
+/// reach those inputs, and its result is dealt out to them.
 pub(super) fn backward_data<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
-    if shape.stride == [1; 3] { by_convolution(shape, dy, weight, dx) } else { by_columns(shape, dy, weight, dx) }
+    if shape.stride == [1; 3] {
+        let axes = std::array::from_fn(|d| Axis::new(shape, d, 0).expect("every input is reached with stride 1"));
+        return phase(shape, &axes, dy, weight, dx);
+    }
+    dx.fill(T::default());
+    let [planes, rows, columns] = shape.stride;
+    let area = shape.input.iter().product::<usize>();
+    for at in 0..planes * rows * columns {
+        let at = [at / (rows * columns), at / columns % rows, at % columns];
+        let [Some(z), Some(y), Some(x)] = std::array::from_fn(|d| Axis::new(shape, d, at[d])) else { continue };
+        let positions = z.inputs * y.inputs * x.inputs;
+        scratch::with(shape.batch * shape.in_channels * positions, |part: &mut [T]| {
+            phase(shape, &[z, y, x], dy, weight, part);
+            for_chunks_mut(dx, area, |plane, dx| {
+                for (row, from) in part[plane * positions..][..positions].chunks_exact(x.inputs).enumerate() {
+                    let (plane, row) = (z.first + row / y.inputs * planes, y.first + row % y.inputs * rows);
+                    let to = &mut dx[(plane * shape.input[1] + row) * shape.input[2] + x.first..];
+                    to.iter_mut().step_by(columns).zip(from).for_each(|(to, &from)| *to = from);
+                }
+            });
+        });
+    }
 }
 
-/// With stride 1 the gradient is a convolution of `dy` with the mirrored kernel, input and output channels exchanged.
-fn by_convolution<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
-    let forward = shape.window();
-    let (inputs, outputs) = (forward.channels, shape.out_channels / shape.groups);
+/// The inputs of one phase along one axis, and the kernel elements that reach them.
+#[derive(Clone, Copy)]
+struct Axis {
+    /// The first input; the others follow a stride apart.
+    first: usize,
+    inputs: usize,
+    /// The first kernel element, and the distance of the others.
+    kernel: usize,
+    step: usize,
+    /// Kernel elements.
+    size: usize,
+    /// The distance of their outputs, and how far the last of them lies before the first input.
+    dilation: usize,
+    pad: isize,
+}
+
+impl Axis {
+    /// The phase of the inputs `i` for which `(i + pad) mod stride` is `at`; `None` where there is none, or nothing
+    /// reaches it.
+    fn new(shape: &ConvShape, d: usize, at: usize) -> Option<Axis> {
+        let (stride, pad, dilation) = (shape.stride[d], shape.pad_begin[d], shape.dilation[d]);
+        let first = (at + stride - pad % stride) % stride;
+        let inputs = shape.input[d].checked_sub(first).filter(|&left| left > 0)?.div_ceil(stride);
+        let mut reaching = (0..shape.kernel[d]).filter(|k| k * dilation % stride == at);
+        let kernel = reaching.next()?;
+        let step = reaching.next().map_or(stride, |second| second - kernel);
+        let size = (shape.kernel[d] - kernel).div_ceil(step);
+        let distance = (step * dilation).div_ceil(stride);
+        // The output that the first kernel element connects with the first input.
+        let output = ((first + pad) as isize - (kernel * dilation) as isize) / stride as isize;
+        let pad = ((size - 1) * distance) as isize - output;
+        Some(Axis { first, inputs, kernel, step, size, dilation: distance, pad })
+    }
+}
+
+/// The convolution of one phase.
+fn phase<T: Element>(shape: &ConvShape, axes: &[Axis; 3], dy: &[T], weight: &[T], dx: &mut [T]) {
+    let (inputs, outputs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
     let window = Window {
         channels: outputs,
         input: shape.output,
-        output: shape.input,
-        pad: std::array::from_fn(|d| (shape.dilation[d] * (shape.kernel[d] - 1)) as isize - forward.pad[d]),
-        ..forward
+        kernel: axes.map(|axis| axis.size),
+        output: axes.map(|axis| axis.inputs),
+        stride: [1; 3],
+        pad: axes.map(|axis| axis.pad),
+        dilation: axes.map(|axis| axis.dilation),
     };
-    let size = forward.kernel_size();
+    // The places of the kernel elements in the kernel, in mirrored order.
+    let places: Vec<usize> = (0..window.kernel_size())
+        .rev()
+        .map(|at| {
+            let [_, rows, columns] = window.kernel;
+            let at = [at / (rows * columns), at / columns % rows, at % columns];
+            let [z, y, x]: [usize; 3] = std::array::from_fn(|d| axes[d].kernel + at[d] * axes[d].step);
+            (z * shape.kernel[1] + y) * shape.kernel[2] + x
+        })
+        .collect();
+    let (whole, size) = (shape.kernel.iter().product::<usize>(), places.len());
     let mirrored = ConvShape { in_channels: shape.out_channels, out_channels: shape.in_channels, ..*shape };
-    scratch::with(weight.len(), |to| {
-        for (group, to) in to.chunks_exact_mut(inputs * outputs * size).enumerate() {
-            let from = &weight[group * inputs * outputs * size..];
-            for (at, to) in to.chunks_exact_mut(size).enumerate() {
-                let (input, output) = (at / outputs, at % outputs);
-                let from = &from[(output * inputs + input) * size..][..size];
-                to.iter_mut().zip(from.iter().rev()).for_each(|(to, &from)| *to = from);
+    scratch::with(shape.groups * inputs * outputs * size, |to: &mut [T]| {
+        for_chunks_mut(to, MIRRORED.min(inputs) * outputs * size, |task, to| {
+            let first = task * MIRRORED.min(inputs);
+            // Neighbouring inputs lie together in the weight: all of the task's are taken before the next output's.
+            for output in 0..outputs {
+                for (i, to) in to.chunks_exact_mut(outputs * size).enumerate() {
+                    let (group, input) = ((first + i) / inputs, (first + i) % inputs);
+                    let from = &weight[((group * outputs + output) * inputs + input) * whole..][..whole];
+                    to[output * size..][..size].iter_mut().zip(&places).for_each(|(to, &at)| *to = from[at]);
+                }
             }
-        }
+        });
         if shape.is_depthwise() {
             depthwise::convolve(shape.batch, shape.groups, window, dy, to, None, dx);
         } else {
             convolve(&mirrored, window, dy, to, None, dx);
         }
     });
-}
-
-/// With larger strides: the columns `weightᵀ · dy`, one row for every (channel, kernel position), added to the image
-/// where they were taken from. A task owns some channels of an image; kernel positions are added in order.
-fn by_columns<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
-    let window = shape.window();
-    let kernels = T::kernels(isa());
-    let (size, k) = (window.kernel_size(), shape.out_channels / shape.groups);
-    let (positions, area) = (window.positions(), shape.input.iter().product::<usize>());
-    let units = shape.batch * shape.groups;
-    let channels = ROWS.div_ceil(size).min(window.channels);
-    let parts = window.channels.div_ceil(channels);
-    let blocks: Vec<_> = window.blocks(window.block_size(units, 1)).collect();
-    let largest = blocks.iter().map(|block| block.positions(&window)).max().unwrap_or(0);
-    let dx = &SharedMut::new(dx);
-    parallel_for(units * parts, |task| {
-        let (unit, first) = (task / parts, task % parts * channels);
-        let channels = channels.min(window.channels - first);
-        let (m, start) = (channels * size, (unit * window.channels + first) * area);
-        // SAFETY: these channels of this image are this task's alone.
-        let dx = unsafe { dx.range(start..start + channels * area) };
-        dx.fill(T::default());
-        let rows = window.rows();
-        let a = &weight[unit % shape.groups * k * rows + first * size..];
-        scratch::with(m * largest, |columns| {
-            for &block in &blocks {
-                let n = block.positions(&window);
-                let b = &dy[unit * k * positions + block.start(&window)..];
-                let (a, b) = (Lanes { data: a, step: rows, lane: 1 }, Lanes { data: b, step: positions, lane: 1 });
-                let c = &SharedMut::new(&mut columns[..m * n]);
-                Product { kernels, m, n, k, a, b, c, c_start: 0, c_row: n, init: Init::Zero }.run_alone();
-                add_columns(&window, block, columns, dx);
-            }
-        });
-    });
-}
-
-/// Adds the columns of a block to the image that they belong to.
-fn add_columns<T: Element>(window: &Window, block: Block, columns: &[T], dx: &mut [T]) {
-    let [depth, height, width] = window.input;
-    let (kernel, stride, out_width) = (window.kernel, window.stride, window.output[2]);
-    let lines = block.size[0] * block.size[1];
-    let rows = dx.len() / (depth * height * width) * window.kernel_size();
-    for (row, columns) in columns.chunks_exact(out_width).take(rows * lines).enumerate() {
-        let (at, line) = (row / lines, row % lines);
-        let output = [block.first[0] + line / block.size[1], block.first[1] + line % block.size[1]];
-        let (channel, at) = (at / window.kernel_size(), at % window.kernel_size());
-        let at = [at / (kernel[1] * kernel[2]), at / kernel[2] % kernel[1], at % kernel[2]];
-        let shift: [isize; 3] = std::array::from_fn(|d| (at[d] * window.dilation[d]) as isize - window.pad[d]);
-        let place = |d: usize| {
-            let place = (output[d] * stride[d]) as isize + shift[d];
-            usize::try_from(place).ok().filter(|&place| place < window.input[d])
-        };
-        let Some((z, y)) = place(0).zip(place(1)) else { continue };
-        // The outputs whose input column lies inside the image.
-        let shift = shift[2];
-        let outputs_before = |column: isize| (column - shift).max(0) as usize;
-        let first = outputs_before(0).div_ceil(stride[2]).min(out_width);
-        let end = outputs_before(width as isize).div_ceil(stride[2]).min(out_width);
-        if first < end {
-            let start = ((channel * depth + z) * height + y) * width + ((first * stride[2]) as isize + shift) as usize;
-            let to = dx[start..].iter_mut().step_by(stride[2]);
-            to.zip(&columns[first..end]).for_each(|(to, &from)| *to += from);
-        }
-    }
 }
 
 /// The sum over (batch, position) is cut into parts by a rule of the shape; the parts are added in order.
@@ -193,10 +201,10 @@ impl<T: Element> WeightTask<'_, T> {
         let area = shape.input.iter().product::<usize>();
         let (m, n) = (shape.out_channels / shape.groups, window.rows());
         let row = channels * window.kernel_size();
-        let images = batch.clone().map(|image| {
-            let first = (image * shape.in_channels + self.group * channels + self.first) * area;
+        let image = |i: usize| {
+            let first = ((batch.start + i) * shape.in_channels + self.group * channels + self.first) * area;
             &self.x[first..first + window.channels * area]
-        });
+        };
         let positions = block.positions(window);
         let a = GradientLanes {
             dy: &self.dy
@@ -207,7 +215,7 @@ impl<T: Element> WeightTask<'_, T> {
         };
         scratch::with(batch.len() * window.copy_size(largest), |copy| {
             scratch::with(n, |offsets| {
-                let b = RowLanes(Copied::new(window, block, images, copy, offsets));
+                let b = RowLanes(Copied::new(window, block, batch.len(), image, copy, offsets));
                 let c_start = start + self.group * m * row + self.first * window.kernel_size();
                 let init = if resume { Init::Accumulate } else { Init::Zero };
                 let (kernels, k) = (T::kernels(isa()), batch.len() * positions);

@@ -41,7 +41,7 @@ pub(super) fn convolve<T: Element>(
                     let y = unsafe { y.range(plane * positions..(plane + 1) * positions) };
                     for block in window.blocks(block) {
                         dispatch(Plane {
-                            copied: Copied::new(&window, block, std::iter::once(x), copy, offsets),
+                            copied: Copied::new(&window, block, 1, |_| x, copy, offsets),
                             weight: &weight[channel * size..(channel + 1) * size],
                             bias: bias.map(|bias| bias[channel]),
                             y: &mut y[block.start(&window)..][..block.positions(&window)],
@@ -71,10 +71,7 @@ impl<T: Element> Kernel for Plane<'_, T> {
             y.fill(T::default());
             for (&weight, &offset) in self.weight.iter().zip(self.copied.offsets) {
                 let x = &self.copied.data[base + offset..];
-                match self.copied.window.stride[2] {
-                    1 => y.iter_mut().zip(x).for_each(|(y, &x)| *y = weight.fma(x, *y)),
-                    stride => y.iter_mut().zip(x.iter().step_by(stride)).for_each(|(y, &x)| *y = weight.fma(x, *y)),
-                }
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = weight.fma(x, *y));
             }
             if let Some(bias) = self.bias {
                 y.iter_mut().for_each(|y| *y += bias);
@@ -97,7 +94,7 @@ pub(super) fn backward_weight<T: Element>(shape: &ConvShape, x: &[T], dy: &[T], 
                         let plane = image * channels + channel;
                         let x = &x[plane * window.image()..(plane + 1) * window.image()];
                         for block in window.blocks(block) {
-                            let copied = Copied::new(&window, block, std::iter::once(x), copy, offsets);
+                            let copied = Copied::new(&window, block, 1, |_| x, copy, offsets);
                             let dy = &dy[plane * positions + block.start(&window)..][..block.positions(&window)];
                             dispatch(PlaneDots { copied, dy, sums });
                         }
@@ -123,20 +120,12 @@ impl<T: Element> Kernel for PlaneDots<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let stride = self.copied.window.stride[2];
         for (first, length, base) in self.copied.runs(0..self.dy.len()) {
             let dy = &self.dy[first..first + length];
             for (sums, &offset) in self.sums.as_chunks_mut::<LANES>().0.iter_mut().zip(self.copied.offsets) {
-                let x = &self.copied.data[base + offset..];
-                for (at, dy) in dy.chunks(LANES).enumerate() {
-                    let x = &x[at * LANES * stride..];
-                    match stride {
-                        1 => sums.iter_mut().zip(dy).zip(x).for_each(|((sum, &dy), &x)| *sum = dy.fma(x, *sum)),
-                        _ => {
-                            let x = x.iter().step_by(stride);
-                            sums.iter_mut().zip(dy).zip(x).for_each(|((sum, &dy), &x)| *sum = dy.fma(x, *sum));
-                        }
-                    }
+                let x = &self.copied.data[base + offset..][..length];
+                for (dy, x) in dy.chunks(LANES).zip(x.chunks(LANES)) {
+                    sums.iter_mut().zip(dy).zip(x).for_each(|((sum, &dy), &x)| *sum = dy.fma(x, *sum));
                 }
             }
         }

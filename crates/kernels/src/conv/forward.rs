@@ -1,6 +1,6 @@
 //! The forward product: `y[image, group] = weight[group] · im2col(x[image, group])`.
 
-use super::window::{Copied, PositionLanes, Window};
+use super::window::{Block, Copied, PositionLanes, Window};
 use super::{ConvShape, depthwise};
 use crate::gemm::{Element, Init, Lanes, Product};
 use crate::scratch;
@@ -9,6 +9,12 @@ use crate::threads::{SharedMut, parallel_for};
 
 /// Blocks that a convolution is cut into if it has enough rows.
 const TASKS: usize = 16;
+/// With fewer positions in an image, one product takes several images: the weights are read once for all of them.
+const FEW: usize = 64;
+/// Columns that such a product aims at.
+const COLUMNS: usize = 512;
+/// Elements that its copies of images may take.
+const COPIES: usize = 1 << 21;
 
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
     if shape.is_depthwise() {
@@ -41,6 +47,9 @@ pub(super) fn convolve<T: Element>(
     };
     let left = |group: usize| Lanes { data: &weight[group * m * k..(group + 1) * m * k], step: 1, lane: k };
     let image = |unit: usize| &x[unit * window.image()..(unit + 1) * window.image()];
+    if n < FEW && shape.batch > 1 {
+        return several_images(shape, &window, x, left, init, y);
+    }
     // All groups' weights are packed once, by all threads.
     scratch::with(weight.len(), |packed| {
         for (group, to) in packed.chunks_mut(m * k).enumerate() {
@@ -70,7 +79,7 @@ pub(super) fn convolve<T: Element>(
             let group = unit % groups;
             scratch::with(window.copy_size(size), |copy| {
                 scratch::with(k, |offsets| {
-                    let copied = Copied::new(&window, block, std::iter::once(image(unit)), copy, offsets);
+                    let copied = Copied::new(&window, block, 1, |_| image(unit), copy, offsets);
                     let (a, b) = (left(group), PositionLanes(copied));
                     let (c_start, n) = (unit * m * n + block.start(&window), block.positions(&window));
                     let product =
@@ -80,4 +89,46 @@ pub(super) fn convolve<T: Element>(
             });
         });
     });
+}
+
+/// The convolution of small images: one product computes the outputs of several, which are then dealt out.
+fn several_images<'a, T: Element>(
+    shape: &ConvShape,
+    window: &Window,
+    x: &[T],
+    weight: impl Fn(usize) -> Lanes<'a, T>,
+    init: impl Fn(usize) -> Init<'a, T>,
+    y: &SharedMut<T>,
+) {
+    let groups = shape.groups;
+    let (m, positions, k) = (shape.out_channels / groups, window.positions(), window.rows());
+    let whole = Block { first: [0; 2], size: [window.output[0], window.output[1]] };
+    let copy = window.copy_size(whole.size);
+    let most = (COLUMNS / positions).min(COPIES / copy).max(1);
+    for task in 0..shape.batch.div_ceil(most) * groups {
+        let (first, group) = (task / groups * most, task % groups);
+        let images = most.min(shape.batch - first);
+        // The number of an image's group among all groups of all images.
+        let unit = |i: usize| (first + i) * groups + group;
+        let image = |i: usize| &x[unit(i) * window.image()..][..window.image()];
+        let n = images * positions;
+        scratch::with(images * copy, |copy| {
+            scratch::with(k, |offsets| {
+                let b = PositionLanes(Copied::new(window, whole, images, image, copy, offsets));
+                scratch::with(m * n, |product: &mut [T]| {
+                    let (kernels, c) = (T::kernels(isa()), &SharedMut::new(&mut *product));
+                    let (a, init) = (weight(group), init(group));
+                    Product { kernels, m, n, k, a, b, c, c_start: 0, c_row: n, init }.run();
+                    let product = &*product;
+                    parallel_for(images, |i| {
+                        // SAFETY: this group of this image is this task's alone.
+                        let y = unsafe { y.range(unit(i) * m * positions..(unit(i) + 1) * m * positions) };
+                        for (row, y) in y.chunks_exact_mut(positions).enumerate() {
+                            y.copy_from_slice(&product[row * n + i * positions..][..positions]);
+                        }
+                    });
+                });
+            });
+        });
+    }
 }

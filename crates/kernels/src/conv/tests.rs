@@ -126,6 +126,14 @@ fn planes_equal_the_definition() {
         plane(1, 3, [3, 6], [10, 10], [3, 3], 3, [1, 1], 2),
         plane(1, 1, [2, 3], [5, 5], [3, 3], 1, [4, 4], 1),
         plane(3, 1, [2, 3], [4, 4], [4, 4], 1, [0, 0], 1),
+        // Kernels larger than the image: what only meets padding is cut off.
+        plane(3, 1, [6, 5], [1, 1], [3, 3], 1, [1, 1], 1),
+        plane(3, 1, [6, 5], [2, 2], [5, 5], 1, [2, 2], 1),
+        plane(3, 2, [6, 4], [2, 2], [3, 3], 2, [1, 0], 1),
+        plane(2, 4, [4, 4], [1, 2], [3, 3], 1, [1, 1], 1),
+        plane(2, 1, [2, 3], [2, 2], [3, 3], 1, [1, 2], 2),
+        // More small images than one product takes.
+        plane(300, 2, [4, 6], [2, 2], [3, 3], 1, [1, 1], 1),
     ];
     shapes.iter().for_each(check);
 }

@@ -4,10 +4,13 @@
 //! every output position. That matrix is never built. A block of output positions gets a zero-padded copy of the part
 //! of the image that it reads, small enough for the cache; in it, element `(row, column)` of the matrix is at
 //! `offset[row] + base(column)`, with no test for borders, and the panels of the product are packed from there.
+//! With a stride along the width, a row of the copy holds every stride-th element, then every stride-th after the
+//! first, and so on: what neighbouring positions read always lies together.
 
 use std::ops::Range;
 
 use crate::gemm::{Element, Source, interleave_rows};
+use crate::threads::for_chunks_mut;
 
 /// The sizes of a convolution of one group, in three spatial dimensions (depth, height, width).
 #[derive(Clone, Copy, Debug)]
@@ -60,15 +63,22 @@ impl Window {
         self.kernel == ones && self.stride == ones && self.pad == [0; 3] && self.input == self.output
     }
 
+    /// Along one axis, the distance of neighbouring lines of the copy in the image, and the distance of neighbouring
+    /// positions in the copy. A kernel of one element leaves out what lies between the positions.
+    fn lines(&self, d: usize) -> (usize, usize) {
+        if self.kernel[d] == 1 { (self.stride[d], 1) } else { (1, self.stride[d]) }
+    }
+
     /// The padded copy of a block of this size, per channel.
     fn copied(&self, size: [usize; 2]) -> [usize; 3] {
         let outputs = [size[0], size[1], self.output[2]];
-        std::array::from_fn(|d| (outputs[d] - 1) * self.stride[d] + (self.kernel[d] - 1) * self.dilation[d] + 1)
+        std::array::from_fn(|d| (outputs[d] - 1) * self.lines(d).1 + (self.kernel[d] - 1) * self.dilation[d] + 1)
     }
 
     /// Elements to allocate for the padded copy of a block.
     pub fn copy_size(&self, size: [usize; 2]) -> usize {
-        self.channels * self.copied(size).iter().product::<usize>() + SLACK
+        let [depth, height, width] = self.copied(size);
+        self.channels * depth * height * width.next_multiple_of(self.lines(2).1) + SLACK
     }
 
     /// The size of a block, chosen by the shape: it fits the cache, has about [`POSITIONS`] positions, and gives
@@ -117,7 +127,7 @@ pub(super) struct Copied<'a, T> {
     positions: usize,
     /// Elements of one image in the copy.
     image: usize,
-    /// Height and width of the copy.
+    /// Rows of the copy in a plane, and elements in a row.
     size: [usize; 2],
     pub data: &'a [T],
     /// Where the matrix' rows begin: `(channel, kernel position)` in row-major order.
@@ -125,29 +135,31 @@ pub(super) struct Copied<'a, T> {
 }
 
 impl<'a, T: Element> Copied<'a, T> {
-    /// Copies what `block` reads of `images` (each at least `window.image()` elements) into `data` and writes the
-    /// table of the rows into `offsets`.
+    /// Copies what `block` reads of `images` images (each at least `window.image()` elements) into `data` and writes
+    /// the table of the rows into `offsets`.
     pub fn new<'i>(
         window: &'a Window,
         block: Block,
-        images: impl ExactSizeIterator<Item = &'i [T]>,
+        images: usize,
+        image: impl Fn(usize) -> &'i [T] + Sync,
         data: &'a mut [T],
         offsets: &'a mut [usize],
     ) -> Self {
         let [depth, height, width] = window.copied(block.size);
-        let image = window.channels * depth * height * width;
-        for (x, to) in images.zip(data.chunks_mut(image)) {
-            fill(window, block, x, to);
-        }
+        let phases = window.lines(2).1;
+        let width = width.next_multiple_of(phases);
+        let size = window.channels * depth * height * width;
+        for_chunks_mut(&mut data[..images * size], size, |i, to| fill(window, block, image(i), to));
         let kernel = window.kernel;
         for (row, offset) in offsets.iter_mut().enumerate() {
             let (channel, at) = (row / window.kernel_size(), row % window.kernel_size());
             let at = [at / (kernel[1] * kernel[2]), at / kernel[2] % kernel[1], at % kernel[2]];
             let [z, y, x]: [usize; 3] = std::array::from_fn(|d| at[d] * window.dilation[d]);
+            let x = x % phases * (width / phases) + x / phases;
             *offset = ((channel * depth + z) * height + y) * width + x;
         }
         let positions = block.positions(window);
-        Copied { window, rows: block.size[1], positions, image, size: [height, width], data, offsets }
+        Copied { window, rows: block.size[1], positions, image: size, size: [height, width], data, offsets }
     }
 
     /// Where position `at` begins in the copy, and how many positions follow it in its row (itself included).
@@ -157,8 +169,8 @@ impl<'a, T: Element> Copied<'a, T> {
         let (image, at) = (at / self.positions, at % self.positions);
         let (row, column) = (at / width, at % width);
         let (plane, row) = (row / self.rows, row % self.rows);
-        let stride = self.window.stride;
-        let start = (plane * stride[0] * self.size[0] + row * stride[1]) * self.size[1] + column * stride[2];
+        let [planes, rows] = [0, 1].map(|d| self.window.lines(d).1);
+        let start = (plane * planes * self.size[0] + row * rows) * self.size[1] + column;
         (image * self.image + start, width - column)
     }
 
@@ -186,22 +198,41 @@ fn fill<T: Element>(window: &Window, block: Block, x: &[T], to: &mut [T]) {
         first as isize - window.pad[d]
     });
     let inside = |at: isize, size: usize| usize::try_from(at).ok().filter(|&at| at < size);
+    let ([planes, rows, columns], phases) = ([0, 1, 2].map(|d| window.lines(d).0), window.lines(2).1);
+    let phase = width.div_ceil(phases);
     // The columns of the copy that lie inside the image.
-    let left = (-first[2]).clamp(0, width as isize) as usize;
-    let right = (in_width as isize - first[2]).clamp(left as isize, width as isize) as usize;
-    for (row, to) in to.chunks_exact_mut(width).take(window.channels * depth * height).enumerate() {
+    let before = |column: isize| ((column - first[2]).max(0) as usize).div_ceil(columns).min(width);
+    let (left, right) = (before(0), before(in_width as isize));
+    for (row, to) in to.chunks_exact_mut(phase * phases).take(window.channels * depth * height).enumerate() {
         let (channel, z, y) = (row / (depth * height), row / height % depth, row % height);
-        let source = inside(first[0] + z as isize, in_depth).zip(inside(first[1] + y as isize, in_height));
-        match source {
-            Some((z, y)) if left < right => {
-                let from = ((channel * in_depth + z) * in_height + y) * in_width;
-                let from = (from as isize + first[2] + left as isize) as usize;
-                to[..left].fill(T::default());
-                to[left..right].copy_from_slice(&x[from..from + right - left]);
-                to[right..].fill(T::default());
+        let (z, y) = (first[0] + (z * planes) as isize, first[1] + (y * rows) as isize);
+        let Some((z, y)) = inside(z, in_depth).zip(inside(y, in_height)).filter(|_| left < right) else {
+            to.fill(T::default());
+            continue;
+        };
+        let line = &x[((channel * in_depth + z) * in_height + y) * in_width..][..in_width];
+        for (p, to) in to.chunks_exact_mut(phase).enumerate() {
+            // Columns `p`, `p + phases`, … of the copy, those from `start` to `end` inside the image.
+            let (start, end) = (left.saturating_sub(p).div_ceil(phases), right.saturating_sub(p).div_ceil(phases));
+            to[..start].fill(T::default());
+            to[end..].fill(T::default());
+            if start < end {
+                let step = columns * phases;
+                let from = &line[((start * phases + p) * columns).wrapping_add_signed(first[2])..];
+                match step {
+                    1 => to[start..end].copy_from_slice(&from[..end - start]),
+                    2 => spread::<T, 2>(from, &mut to[start..end]),
+                    _ => to[start..end].iter_mut().zip(from.iter().step_by(step)).for_each(|(to, &from)| *to = from),
+                }
             }
-            _ => to.fill(T::default()),
         }
+    }
+}
+
+/// Every `STEP`-th element.
+fn spread<T: Element, const STEP: usize>(from: &[T], to: &mut [T]) {
+    for (i, to) in to.iter_mut().enumerate() {
+        *to = from[i * STEP];
     }
 }
 
@@ -213,11 +244,10 @@ pub(super) struct RowLanes<'a, T>(pub Copied<'a, T>);
 
 impl<T: Element> Source<T> for PositionLanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
-        let unit = self.0.window.stride[2] == 1;
         match width {
-            8 if unit && lanes.len() == 8 => self.copy_runs::<8>(k, lanes, to),
-            16 if unit && lanes.len() == 16 => self.copy_runs::<16>(k, lanes, to),
-            32 if unit && lanes.len() == 32 => self.copy_runs::<32>(k, lanes, to),
+            8 if lanes.len() == 8 => self.copy_runs::<8>(k, lanes, to),
+            16 if lanes.len() == 16 => self.copy_runs::<16>(k, lanes, to),
+            32 if lanes.len() == 32 => self.copy_runs::<32>(k, lanes, to),
             _ => self.gather(k, lanes, width, to),
         }
     }
@@ -265,11 +295,9 @@ impl<T: Element> PositionLanes<'_, T> {
     }
 
     fn gather(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
-        let stride = self.0.window.stride[2];
         for (&offset, step) in self.0.offsets[k].iter().zip(to.chunks_exact_mut(width)) {
             for (first, length, base) in self.0.runs(lanes.clone()) {
-                let from = self.0.data[base + offset..].iter().step_by(stride);
-                step[first..first + length].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                step[first..first + length].copy_from_slice(&self.0.data[base + offset..][..length]);
             }
             step[lanes.len()..].fill(T::default());
         }
@@ -278,16 +306,15 @@ impl<T: Element> PositionLanes<'_, T> {
 
 impl<T: Element> Source<T> for RowLanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
-        let stride = self.0.window.stride[2];
         let offsets = &self.0.offsets[lanes.clone()];
         for (first, length, base) in self.0.runs(k) {
             let to = &mut to[first * width..(first + length) * width];
-            if stride == 1 && lanes.len() == width {
+            if lanes.len() == width {
                 interleave_rows(|j| &self.0.data[base + offsets[j]..][..length], length, width, to);
                 continue;
             }
             for (j, &offset) in offsets.iter().enumerate() {
-                let from = self.0.data[base + offset..].iter().step_by(stride);
+                let from = &self.0.data[base + offset..];
                 to[j..].iter_mut().step_by(width).zip(from).for_each(|(to, &from)| *to = from);
             }
             if lanes.len() < width {

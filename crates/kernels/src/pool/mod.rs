@@ -6,7 +6,7 @@ mod rows;
 mod windows;
 
 use crate::number::Number;
-use crate::simd::dispatch;
+use crate::simd::{LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
 use rows::{MaxPlane, Plane, SumPlane};
 
@@ -59,9 +59,51 @@ pub enum Divisor {
 
 /// An element type of pooling: `f32` or `f64`.
 #[allow(private_bounds)]
-pub trait PoolElement: Number {}
+pub trait PoolElement: Largest {}
 impl PoolElement for f32 {}
 impl PoolElement for f64 {}
+
+/// A number of which the largest is looked for.
+pub(crate) trait Largest: Number {
+    /// Where a value is larger than the best, or not a number, it becomes the best, and `first + steps` its place.
+    #[inline(always)]
+    #[allow(clippy::eq_op)] // a NaN is what differs from itself
+    fn keep_larger<S: Simd>(
+        _: S,
+        values: &[Self; LANES],
+        first: u32,
+        steps: &[u32; LANES],
+        best: &mut [Self; LANES],
+        places: &mut [u32; LANES],
+    ) {
+        for i in 0..LANES {
+            if values[i] > best[i] || values[i] != values[i] {
+                (best[i], places[i]) = (values[i], first.wrapping_add(steps[i]));
+            }
+        }
+    }
+}
+
+impl Largest for f64 {}
+
+impl Largest for f32 {
+    #[inline(always)]
+    fn keep_larger<S: Simd>(
+        simd: S,
+        values: &[f32; LANES],
+        first: u32,
+        steps: &[u32; LANES],
+        best: &mut [f32; LANES],
+        places: &mut [u32; LANES],
+    ) {
+        let (value, old) = (simd.load(values), simd.load(best));
+        let here = simd.with_bits(simd.add_i(simd.load_i(steps), simd.splat_i(first as i32)));
+        let there = simd.with_bits(simd.load_i(places));
+        let (larger, number) = (simd.lt(old, value), simd.eq(value, value));
+        simd.store(simd.select(number, simd.select(larger, value, old), value), best);
+        simd.store_i(simd.bits(simd.select(number, simd.select(larger, here, there), here)), places);
+    }
+}
 
 impl PoolShape {
     /// Elements of `x`.
@@ -107,7 +149,12 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
     shape.check(x.len(), y.len());
     assert_eq!(indices.len(), y.len(), "one index for every output");
     let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
-    let taps = shape.taps();
+    // The start of each window, which is its index if nothing in it is larger than -∞.
+    let mut starts = vec![0; positions];
+    shape.for_windows(&spans, |output, window| {
+        starts[output] = if window.count.contains(&0) { 0 } else { window.origin as i64 };
+    });
+    let taps = shape.taps().filter(|_| u32::try_from(area).is_ok());
     let (y, indices) = (SharedMut::new(y), SharedMut::new(indices));
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {
         for plane in planes {
@@ -115,15 +162,13 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
             let range = plane * positions..(plane + 1) * positions;
             // SAFETY: a plane is one task's alone.
             let (y, indices) = unsafe { (y.range(range.clone()), indices.range(range)) };
-            y.fill(T::NEGATIVE_INFINITY);
-            shape.for_windows(&spans, |output, window| {
-                indices[output] = if window.count.contains(&0) { 0 } else { window.origin as i64 };
-            });
             if let Some((taps, stride)) = &taps {
                 let plane = Plane { shape, spans: &spans, taps, stride: *stride };
-                dispatch(MaxPlane { plane, x, y, indices });
+                dispatch(MaxPlane { plane, x, starts: &starts, y, indices });
                 continue;
             }
+            y.fill(T::NEGATIVE_INFINITY);
+            indices.copy_from_slice(&starts);
             shape.for_windows(&spans, |output, window| {
                 window.for_each(|at| {
                     let value = x[at];

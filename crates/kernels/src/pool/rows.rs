@@ -1,9 +1,11 @@
 //! Pooling a row of outputs at once: one element of the kernel after the other, in the order of the window.
 
+use std::ops::Range;
+
 use super::windows::Spans;
-use super::{PoolShape, Windows};
+use super::{Largest, PoolShape, Windows};
 use crate::number::Number;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, LANES, Simd};
 
 /// The outputs of a row for which one column of the kernel lies inside the input.
 pub(super) struct Tap {
@@ -70,37 +72,68 @@ macro_rules! with_stride {
     };
 }
 
-/// The largest elements: `y` holds -∞ and `indices` the start of each window.
+/// The largest elements of a plane and where they are; `starts` is the index of a window without a larger element than
+/// -∞. Sixteen outputs are computed at once: an output whose window does not reach a row's element compares -∞.
 pub(super) struct MaxPlane<'a, T> {
     pub plane: Plane<'a>,
     pub x: &'a [T],
+    pub starts: &'a [i64],
     pub y: &'a mut [T],
     pub indices: &'a mut [i64],
 }
 
-impl<T: Number> Kernel for MaxPlane<'_, T> {
+impl<T: Largest> Kernel for MaxPlane<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        self.plane.for_taps(|output, count, input| {
-            let (y, indices) = (&mut self.y[output..output + count], &mut self.indices[output..output + count]);
-            let x = &self.x[input..][..(count - 1) * self.plane.stride + 1];
-            with_stride!(self.plane.stride, max_row(x, y, indices, input));
-        });
+    fn run<S: Simd>(self, simd: S) {
+        let Plane { shape, spans, taps, stride } = self.plane;
+        let ([_, height, width], [_, rows, columns]) = (shape.input, shape.output);
+        let steps: [u32; LANES] = std::array::from_fn(|i| (i * stride) as u32);
+        for (at_z, z) in spans.axes[0].iter().enumerate() {
+            for (at_y, y) in spans.axes[1].iter().enumerate() {
+                for block in (0..columns).step_by(LANES) {
+                    let outputs = (at_z * rows + at_y) * columns + block;
+                    let outputs = outputs..outputs + LANES.min(columns - block);
+                    let (mut best, mut places) = ([T::NEGATIVE_INFINITY; LANES], [0; LANES]);
+                    places.iter_mut().zip(&self.starts[outputs.clone()]).for_each(|(p, &start)| *p = start as u32);
+                    for row in 0..z.count * y.count {
+                        let z = z.first + row / y.count * spans.step[0];
+                        let y = y.first + row % y.count * spans.step[1];
+                        for tap in taps {
+                            let from = tap.output.max(block);
+                            let lanes =
+                                from - block..(tap.output + tap.count).min(block + outputs.len()).max(from) - block;
+                            let first = (z * height + y) * width + tap.input + (from - tap.output) * stride;
+                            let first_lane = first.wrapping_sub(lanes.start * stride);
+                            let values = with_stride!(stride, take(self.x, first_lane, lanes));
+                            T::keep_larger(simd, &values, first_lane as u32, &steps, &mut best, &mut places);
+                        }
+                    }
+                    self.y[outputs.clone()].copy_from_slice(&best[..outputs.len()]);
+                    self.indices[outputs].iter_mut().zip(places).for_each(|(index, place)| *index = place as i64);
+                }
+            }
+        }
     }
 }
 
-#[allow(clippy::eq_op)] // a NaN is what differs from itself
+/// Every `stride`-th element from `first` on in the lanes that have one, -∞ in the others.
 #[inline(always)]
-fn max_row<T: Number, const STRIDE: usize>(x: &[T], y: &mut [T], indices: &mut [i64], first: usize, stride: usize) {
+fn take<T: Number, const STRIDE: usize>(x: &[T], first: usize, lanes: Range<usize>, stride: usize) -> [T; LANES] {
     let stride = if STRIDE > 0 { STRIDE } else { stride };
-    for (i, (y, index)) in y.iter_mut().zip(indices).enumerate() {
-        let value = x[i * stride];
-        let larger = value > *y || value != value;
-        *y = if larger { value } else { *y };
-        *index = if larger { (first + i * stride) as i64 } else { *index };
+    let mut values = [T::NEGATIVE_INFINITY; LANES];
+    match x.get(first..).and_then(|x| x.get(..(LANES - 1) * stride + 1)) {
+        // All are there to be read, and then chosen from, without a branch.
+        Some(x) => {
+            for (i, value) in values.iter_mut().enumerate() {
+                let read = x[i * stride];
+                *value = if lanes.contains(&i) { read } else { *value };
+            }
+        }
+        None => lanes.for_each(|i| values[i] = x[first.wrapping_add(i * stride)]),
     }
+    values
 }
 
 /// The sums of the windows: `y` holds zeros.

@@ -62,6 +62,18 @@ pub(crate) trait Simd: Copy {
         self.with_bits(self.and(self.bits(a), self.splat_i(i32::MAX)))
     }
 
+    #[inline(always)]
+    fn load_i(self, from: &[u32; LANES]) -> Self::I {
+        // SAFETY: f32 and u32 have one size and alignment, and all bits are a value of either.
+        self.bits(self.load(unsafe { &*std::ptr::from_ref(from).cast() }))
+    }
+
+    #[inline(always)]
+    fn store_i(self, x: Self::I, to: &mut [u32; LANES]) {
+        // SAFETY: f32 and u32 have one size and alignment, and all bits are a value of either.
+        self.store(self.with_bits(x), unsafe { &mut *std::ptr::from_mut(to).cast() });
+    }
+
     /// The magnitude of `a` (which is not negative) with the sign of `sign`.
     #[inline(always)]
     fn with_sign_of(self, a: Self::F, sign: Self::F) -> Self::F {

@@ -85,5 +85,26 @@ pub(crate) fn dispatch_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     }
 }
 
+/// Plain loops that other crates want compiled for this machine's registers. `run` must be `#[inline(always)]`.
+pub trait Vectorized {
+    /// What the loops return.
+    type Output;
+    /// Runs the loops.
+    fn run(self) -> Self::Output;
+}
+
+/// Runs `loops` compiled for wide registers where the machine has them. The compiler neither reorders nor contracts
+/// floating-point operations, so the result does not depend on it.
+pub fn vectorized<V: Vectorized>(loops: V) -> V::Output {
+    match isa() {
+        // SAFETY: `isa` only names what the machine has, and AVX-512 here includes AVX2.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 | Isa::Avx2 => unsafe { x86::run_wide(loops) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => loops.run(), // part of the base instruction set
+        Isa::Scalar => loops.run(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::Kernel;
 use super::lanes::{LANES, Simd, registers};
+use super::{Kernel, Vectorized};
 
 /// A value is the proof that the machine has AVX2 and FMA: only [`run_avx2`] makes one.
 #[derive(Clone, Copy)]
@@ -25,6 +25,13 @@ pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512(()))
+}
+
+/// # Safety
+/// The machine has AVX2.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn run_wide<V: Vectorized>(loops: V) -> V::Output {
+    loops.run()
 }
 
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

@@ -2,6 +2,7 @@
 
 use super::Real;
 use hadal_core::{Element, Param, Tensor};
+use hadal_kernels::simd::{Vectorized, vectorized};
 use hadal_kernels::threads;
 
 /// Elements that one task updates.
@@ -19,18 +20,45 @@ pub(super) fn pass<T: Real, const N: usize>(given: &Tensor, places: [&Param; N],
     };
     open::<T>(&places, Vec::with_capacity(N), |slices| {
         let slices: [&mut [T]; N] = slices.try_into().unwrap_or_else(|_| unreachable!("one slice per place"));
-        threads::for_chunks_of_all(slices, CHUNK, |range, mut parts| {
-            let given = &given[range];
-            // Slices of one known length let the compiler drop the bounds checks.
-            let n = given.len();
-            for part in &mut parts {
-                *part = &mut std::mem::take(part)[..n];
-            }
-            for (i, &g) in given.iter().enumerate() {
-                f(g, parts.each_mut().map(|part| &mut part[i]));
-            }
+        threads::for_chunks_of_all(slices, CHUNK, |range, places| {
+            vectorized(Update { given: &given[range], places, f: &f });
         });
     });
+}
+
+/// Elements that are updated together, in local arrays that the compiler can keep in registers.
+const LANES: usize = 16;
+
+/// The update of one chunk.
+struct Update<'a, T, F, const N: usize> {
+    given: &'a [T],
+    places: [&'a mut [T]; N],
+    f: &'a F,
+}
+
+impl<T: Real, F: Fn(T, [&mut T; N]), const N: usize> Vectorized for Update<'_, T, F, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let (blocks, rest) = self.given.as_chunks::<LANES>();
+        for (i, given) in blocks.iter().enumerate() {
+            let block = i * LANES..(i + 1) * LANES;
+            let mut local = [[T::default(); LANES]; N];
+            for (local, place) in local.iter_mut().zip(&self.places) {
+                local.copy_from_slice(&place[block.clone()]);
+            }
+            for lane in 0..LANES {
+                (self.f)(given[lane], local.each_mut().map(|place| &mut place[lane]));
+            }
+            for (local, place) in local.iter().zip(&mut self.places) {
+                place[block.clone()].copy_from_slice(local);
+            }
+        }
+        for (i, &given) in rest.iter().enumerate() {
+            (self.f)(given, self.places.each_mut().map(|place| &mut place[blocks.len() * LANES + i]));
+        }
+    }
 }
 
 /// Calls `f` with the elements of all places, each opened for writing.

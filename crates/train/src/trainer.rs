@@ -157,6 +157,9 @@ impl<M: Layer> Trainer<M> {
         let Fit { epochs, start, validation, mut callbacks } = plan;
         let mut history = History::default();
         let mut stop = None;
+        if epochs == 0 {
+            return Err(Error::op("fit", "got 0 epochs: nothing would be learned"));
+        }
         require_batches("fit", "training data", train)?;
         if let Some(validation) = validation {
             require_batches("fit", "validation data", validation)?;

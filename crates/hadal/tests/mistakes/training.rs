@@ -24,6 +24,7 @@ fn fit(trainer: &mut Trainer<Sequential>, plan: Fit) -> Result<()> {
 #[test]
 fn data_that_cannot_be_learned_from() {
     check(&[
+        ("no epochs", || fit(&mut trainer(), Fit::epochs(0)), "fit got 0 epochs: nothing would be learned"),
         (
             "no training data",
             || trainer().fit(&data(&[]), Fit::epochs(1)).map(drop),

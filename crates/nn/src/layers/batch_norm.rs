@@ -115,7 +115,8 @@ impl<const D: usize> BatchNorm<D> {
             return x.try_batch_norm_eval(&mean.get(), &variance.get(), weight.as_ref(), bias.as_ref(), self.eps);
         }
         let (y, mean, variance) = x.try_batch_norm_train(weight.as_ref(), bias.as_ref(), self.eps)?;
-        if self.mode.is_training() {
+        // A batch without elements has no statistics.
+        if self.mode.is_training() && x.elements() > 0 {
             no_grad(|| self.observe(&mean, &variance))?;
         }
         Ok(y)
@@ -184,6 +185,14 @@ mod tests {
         assert_eq!(norm.running_var.as_ref().unwrap().get().to_vec::<f32>(), [1.0; 3]);
         norm.forward(&Tensor::zeros([2, 3, 4, 4]));
         assert_eq!(norm.num_batches_tracked.as_ref().unwrap().get().item::<i64>(), 1);
+    }
+
+    #[test]
+    fn a_batch_without_elements_leaves_the_statistics_alone() {
+        let norm = BatchNorm1d::new(2);
+        assert_eq!(norm.forward(&Tensor::zeros([0, 2])).shape()[..], [0, 2]);
+        assert_eq!(norm.running_mean.as_ref().unwrap().get().to_vec::<f32>(), [0.0; 2]);
+        assert_eq!(norm.running_var.as_ref().unwrap().get().to_vec::<f32>(), [1.0; 2]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ ops! {
         index index_put masked_select masked_scatter take_along_dim scatter_reduce unique bincount searchsorted isin histc take;
     /// Combining elements along axes.
     reduce: sum mean amax amin argmax argmin max min var std var_mean prod any all
-        count_nonzero norm logsumexp cumsum cumprod cummax cummin logcumsumexp median quantile nansum nanmean
+        count_nonzero norm logsumexp cumsum cumprod cummax cummin logcumsumexp median quantile nansum nanmean nanmedian
         aminmax std_mean diff trapezoid cov corrcoef mode;
     /// Elements in order.
     sort: argsort sort topk kthvalue;

@@ -26,6 +26,11 @@ impl Tensor {
         self.try_quantile_with(q, axis, QuantileMethod::Linear)
     }
 
+    /// Several quantiles along `axis`, which disappears, as a new first axis.
+    pub fn quantiles(&self, q: &[f64], axis: isize) -> Result<Tensor> {
+        Tensor::try_stack(&q.iter().map(|&q| self.try_quantile(q, axis)).collect::<Result<Vec<_>>>()?, 0)
+    }
+
     /// The `q`-quantile (0 to 1) along `axis`, with another rule for quantiles between two elements.
     pub fn quantile_with(&self, q: f64, axis: isize, method: QuantileMethod) -> Result<Tensor> {
         let (x, at) = self.floating()?.with_axis(axis, "quantile")?;
@@ -52,6 +57,10 @@ impl Tensor {
 
 pub(crate) fn cases() -> Cases {
     Cases::new("quantile", |a, x| {
+        if let Some(list) = a.get("q").and_then(|q| q.as_array()) {
+            let q: Vec<f64> = list.iter().filter_map(|q| q.as_f64()).collect();
+            return vec![x[0].quantiles(&q, a.integer("dim"))];
+        }
         let method = match a.text("interpolation") {
             "lower" => QuantileMethod::Lower,
             "higher" => QuantileMethod::Higher,

@@ -68,6 +68,35 @@ pub const ALL: &[Workload] = &[
         },
     },
     Workload {
+        name: "W6_lstm_lm",
+        about: "embedding 96×128, two LSTM layers of 256, 64 steps, Adam",
+        batch: 32,
+        prepare: |batch| {
+            let layers = Sequential::new().add(Embedding::new(96, 128)).add(Lstm::new(128, 256).layers(2));
+            let model = layers.add(Linear::new(256, 96));
+            training(model, |p| Adam::new(1e-3).optimize(p), tokens(10, batch, 64, 96), batch)
+        },
+    },
+    Workload {
+        name: "W6_gru_lm",
+        about: "embedding 96×128, two GRU layers of 256, 64 steps, Adam",
+        batch: 32,
+        prepare: |batch| {
+            let layers = Sequential::new().add(Embedding::new(96, 128)).add(Gru::new(128, 256).layers(2));
+            let model = layers.add(Linear::new(256, 96));
+            training(model, |p| Adam::new(1e-3).optimize(p), tokens(10, batch, 64, 96), batch)
+        },
+    },
+    Workload {
+        name: "W7_gpt_small",
+        about: "4 blocks of width 256 with 8 heads, 128 tokens of 4096, AdamW",
+        batch: 16,
+        prepare: |batch| {
+            let model = models::Gpt::new(&models::GptSize::default());
+            training(model, |p| AdamW::new(3e-4).optimize(p), tokens(10, batch, 128, 4096), batch)
+        },
+    },
+    Workload {
         name: "W8_resnet18_cifar",
         about: "ResNet-18, 10 classes, 3×32×32, SGD with momentum",
         batch: 64,
@@ -85,6 +114,13 @@ fn images(batches: usize, batch: usize, sample: &[usize]) -> (Tensor, Tensor) {
     (Tensor::randn([&[n], sample].concat()), Tensor::randint(0, 10, n))
 }
 
+/// So many batches of sequences of a vocabulary, each with a next token.
+fn tokens(batches: usize, batch: usize, length: usize, vocabulary: i64) -> (Tensor, Tensor) {
+    manual_seed(0);
+    let shape = [batches * batch, length];
+    (Tensor::randint(0, vocabulary, shape), Tensor::randint(0, vocabulary, shape))
+}
+
 /// A step that takes the next batch, round and round.
 fn training(
     model: impl Layer + 'static,
@@ -99,7 +135,11 @@ fn training(
         let start = next % batches * batch;
         next += 1;
         let (x, y) = (inputs.narrow(0, start, batch), targets.narrow(0, start, batch));
-        let loss = cross_entropy(&model.forward(&x), &y);
+        let logits = model.forward(&x);
+        let loss = match logits.rank() {
+            2 => cross_entropy(&logits, &y),
+            _ => cross_entropy(&logits.flatten(0, -2), &y.flatten(0, -1)),
+        };
         optimizer.step(&loss.backward()).expect("every parameter has a gradient");
     })
 }

@@ -28,7 +28,7 @@ struct Arguments {
     /// Threads of every framework; 0 for as many as there are cores.
     #[arg(long, env = "HADAL_THREADS", default_value_t = 0)]
     threads: usize,
-    /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, jax, keras.
+    /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, jax.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
     /// The Python that has them.

@@ -72,3 +72,27 @@ fn open<T: Element>(places: &[&Param], opened: Vec<&mut [T]>, f: impl FnOnce(Vec
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Blocks, the elements after the last block, and several tasks: each element is updated once, as if it were alone.
+    #[test]
+    fn every_element_is_updated_as_if_alone() {
+        let step = |g: f32, [p, m]: [&mut f32; 2]| {
+            *m = 0.9 * *m + g * g;
+            *p -= g / (m.sqrt() + 1e-8);
+        };
+        for n in [0, 5, LANES, 37, 2 * CHUNK + 21] {
+            let values =
+                |seed: usize| (0..n).map(move |i| ((i * seed) % 1009) as f32 / 300.0 + 0.1).collect::<Vec<_>>();
+            let [given, mut p, mut m] = [7919, 104729, 611953].map(values);
+            let places = [&p, &m].map(|v| Param::new(Tensor::from_slice(v)));
+            pass(&Tensor::from_slice(&given), [&places[0], &places[1]], step);
+            given.iter().zip(&mut p).zip(&mut m).for_each(|((&g, p), m)| step(g, [p, m]));
+            assert_eq!(places[0].get().to_vec::<f32>(), p);
+            assert_eq!(places[1].get().to_vec::<f32>(), m);
+        }
+    }
+}

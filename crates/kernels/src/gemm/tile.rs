@@ -57,17 +57,19 @@ impl<T> Kernels<T> {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const PACKED: bool>(t: &Tile<V::Element>)
 where
     V::Element: Default,
 {
     // SAFETY: all addresses lie inside the panels and the tile of C (the contract of `TileFn`).
     unsafe {
+        // Plain loops over constants: iterators are not always unrolled, and the accumulators would live in memory.
         let mut acc = [[V::splat(V::Element::default()); REGISTERS]; ROWS];
         if t.resume {
-            for (i, row) in acc.iter_mut().enumerate() {
-                for (j, sum) in row.iter_mut().enumerate() {
-                    *sum = V::load(t.c.add(i * t.c_row + j * V::LANES));
+            for i in 0..ROWS {
+                for j in 0..REGISTERS {
+                    acc[i][j] = V::load(t.c.add(i * t.c_row + j * V::LANES));
                 }
             }
         }
@@ -75,25 +77,26 @@ where
         let (mut a, mut b) = (t.a, t.b);
         for _ in 0..t.k {
             let mut columns = [V::splat(V::Element::default()); REGISTERS];
-            for (j, column) in columns.iter_mut().enumerate() {
-                *column = V::load(b.add(j * V::LANES));
+            for j in 0..REGISTERS {
+                columns[j] = V::load(b.add(j * V::LANES));
             }
-            for (i, row) in acc.iter_mut().enumerate() {
+            for i in 0..ROWS {
                 let x = V::splat(*a.add(i * a_row));
-                for (sum, column) in row.iter_mut().zip(columns) {
-                    *sum = x.mul_add(column, *sum);
+                for j in 0..REGISTERS {
+                    acc[i][j] = x.mul_add(columns[j], acc[i][j]);
                 }
             }
             a = a.wrapping_add(a_step);
             b = b.wrapping_add(t.b_step);
         }
-        for (i, row) in acc.iter_mut().enumerate() {
-            for (j, sum) in row.iter_mut().enumerate() {
+        for i in 0..ROWS {
+            for j in 0..REGISTERS {
+                let mut sum = acc[i][j];
                 if !t.row_bias.is_null() {
-                    *sum = sum.add(V::load(t.row_bias.add(j * V::LANES)));
+                    sum = sum.add(V::load(t.row_bias.add(j * V::LANES)));
                 }
                 if !t.col_bias.is_null() {
-                    *sum = sum.add(V::splat(*t.col_bias.add(i)));
+                    sum = sum.add(V::splat(*t.col_bias.add(i)));
                 }
                 sum.store(t.c.add(i * t.c_row + j * V::LANES));
             }

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::Init;
 use super::pack::Source;
-use super::tile::{Kernels, Tile};
+use super::tile::{Kernels, Tile, Walk};
 use crate::number::Number;
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
@@ -240,56 +240,26 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                 // The part of C that this tile owns; nobody else touches these rows of these columns.
                 let start = self.c_start + rows.start * self.c_row + j;
                 assert!(start + (rows.len() - 1) * self.c_row + lanes.len() <= self.c.len());
+                let (c, one) = (self.c.pointer().wrapping_add(start), self.kernels.lanes);
+                let second = |first: *const T| if first.is_null() { first } else { first.wrapping_add(one) };
                 let tile = Tile {
                     k: k.len(),
                     a: a.as_ptr(),
                     a_row,
                     a_step,
-                    b: b.as_ptr(),
+                    b: [b.as_ptr(), second(b.as_ptr())],
                     b_step,
-                    c: self.c.pointer().wrapping_add(start),
+                    table: std::ptr::null(),
+                    c: [c, c.wrapping_add(one)],
                     c_row: self.c_row,
+                    lanes: [lanes.len().min(one), lanes.len().saturating_sub(one)],
                     resume: k.start > 0 || matches!(self.init, Init::Accumulate),
-                    row_bias,
+                    row_bias: [row_bias, second(row_bias)],
                     col_bias,
                 };
-                let packed = a_row == 1 && a_step == rows.len();
-                if lanes.len() == padded {
-                    // SAFETY: the slices above hold a panel each, the assertion covers C, and a task owns its tiles.
-                    unsafe { self.kernels.compute(rows.len(), padded / self.kernels.lanes, packed, &tile) };
-                } else {
-                    // SAFETY: as above, for the `lanes.len()` columns that exist.
-                    unsafe { self.edge(rows.len(), lanes.len(), packed, tile) };
-                }
-            }
-        }
-    }
-
-    /// A tile narrower than its registers, by way of a whole one.
-    ///
-    /// # Safety
-    /// As [`Kernels::compute`], but C and the row bias have only `columns` columns.
-    unsafe fn edge(&self, rows: usize, columns: usize, packed: bool, tile: Tile<T>) {
-        const LARGEST: usize = 14 * 32;
-        let padded = columns.next_multiple_of(self.kernels.lanes);
-        let mut whole = [T::default(); LARGEST];
-        let mut bias = [T::default(); 32];
-        // SAFETY: `rows × columns` values of C and `columns` of the bias exist; the whole tile fits `whole`.
-        unsafe {
-            if tile.resume {
-                for (i, row) in whole.chunks_exact_mut(padded).take(rows).enumerate() {
-                    tile.c.add(i * tile.c_row).copy_to_nonoverlapping(row.as_mut_ptr(), columns);
-                }
-            }
-            let mut row_bias = tile.row_bias;
-            if !row_bias.is_null() {
-                row_bias.copy_to_nonoverlapping(bias.as_mut_ptr(), columns);
-                row_bias = bias.as_ptr();
-            }
-            let inner = Tile { c: whole.as_mut_ptr(), c_row: padded, row_bias, ..tile };
-            self.kernels.compute(rows, padded / self.kernels.lanes, packed, &inner);
-            for (i, row) in whole.chunks_exact(padded).take(rows).enumerate() {
-                tile.c.add(i * tile.c_row).copy_from_nonoverlapping(row.as_ptr(), columns);
+                let walk = if a_row == 1 && a_step == rows.len() { Walk::Packed } else { Walk::Strides };
+                // SAFETY: the slices above hold a panel each, the assertion covers C, and a task owns its tiles.
+                unsafe { self.kernels.compute(rows.len(), padded / one, walk, &tile) };
             }
         }
     }

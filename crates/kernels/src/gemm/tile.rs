@@ -3,24 +3,49 @@
 use super::vector::Vector;
 use crate::simd::Isa;
 
-/// What one tile computes: `C = init + A·B (+ bias)` over `k` steps.
+/// What one tile computes: `C = init + A·B (+ bias)` over `k` steps. Its one or two registers of columns may lie apart.
 pub(crate) struct Tile<T> {
     pub k: usize,
     /// Row `i`, step `s` of A is at `a + i·a_row + s·a_step`; a packed panel has `a_row = 1`, `a_step = rows`.
     pub a: *const T,
     pub a_row: usize,
     pub a_step: usize,
-    /// Step `s` of B is a contiguous row at `b + s·b_step`.
-    pub b: *const T,
+    /// Step `s` of each register of B is at `b + s·b_step`.
+    pub b: [*const T; 2],
     pub b_step: usize,
-    pub c: *mut T,
+    /// For [`Walk::Table`]: where in A and B each of the `k` steps is.
+    pub table: *const Step,
+    /// Row `i` of each register of C is at `c + i·c_row`.
+    pub c: [*mut T; 2],
     pub c_row: usize,
+    /// Columns of each register that exist in C; B has all of them.
+    pub lanes: [usize; 2],
     /// Continue the chains that C holds instead of starting at zero.
     pub resume: bool,
-    /// One value per column, or null; added after the last step.
-    pub row_bias: *const T,
+    /// One value per column of each register, or null; added after the last step.
+    pub row_bias: [*const T; 2],
     /// One value per row, or null; added after the last step.
     pub col_bias: *const T,
+}
+
+/// One step of a tile that does not find its operands in a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// The number of the step in the packed panel of A.
+    pub a: u32,
+    /// Elements from the start of a register's columns to those of this step.
+    pub b: i32,
+}
+
+/// How a tile goes from step to step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Walk {
+    /// A and B by their strides.
+    Strides,
+    /// A is a packed panel, B by its stride.
+    Packed,
+    /// A is a packed panel; the table says where the steps are in both.
+    Table,
 }
 
 /// # Safety
@@ -31,8 +56,8 @@ type TileFn<T> = unsafe fn(&Tile<T>);
 pub(crate) struct Kernels<T: 'static> {
     /// Lanes of a register; a tile is one or two registers wide.
     pub lanes: usize,
-    /// `tiles[rows - 1][registers - 1][packed]`.
-    tiles: &'static [[[TileFn<T>; 2]; 2]],
+    /// `tiles[rows - 1][registers - 1][walk]`.
+    tiles: &'static [[[TileFn<T>; 3]; 2]],
 }
 
 impl<T> Kernels<T> {
@@ -46,39 +71,61 @@ impl<T> Kernels<T> {
         2 * self.lanes
     }
 
-    /// Computes a tile of `rows` rows and `registers` vectors; `packed` promises that A is a packed panel.
+    /// Computes a tile of `rows` rows and `registers` vectors.
     ///
     /// # Safety
-    /// As [`TileFn`]; C and B have `registers · lanes` columns.
-    pub unsafe fn compute(&self, rows: usize, registers: usize, packed: bool, tile: &Tile<T>) {
+    /// As [`TileFn`]; B has `registers · lanes` columns, C those that `lanes` of the tile says, A is what `walk` says.
+    pub unsafe fn compute(&self, rows: usize, registers: usize, walk: Walk, tile: &Tile<T>) {
         // SAFETY: the caller's promise.
-        unsafe { self.tiles[rows - 1][registers - 1][usize::from(packed)](tile) }
+        unsafe { self.tiles[rows - 1][registers - 1][walk as usize](tile) }
     }
 }
 
+/// The accumulators are indexed by plain loops over constants: iterators are not always unrolled, and the sums would
+/// live in memory.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const PACKED: bool>(t: &Tile<V::Element>)
+unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<V::Element>)
 where
     V::Element: Default,
 {
     // SAFETY: all addresses lie inside the panels and the tile of C (the contract of `TileFn`).
     unsafe {
-        // Plain loops over constants: iterators are not always unrolled, and the accumulators would live in memory.
         let mut acc = [[V::splat(V::Element::default()); REGISTERS]; ROWS];
-        if t.resume {
+        // Where a register is wider than C, its columns pass through an array.
+        let whole = t.lanes[..REGISTERS].iter().all(|&lanes| lanes == V::LANES);
+        let mut part = [[[V::Element::default(); 16]; REGISTERS]; ROWS];
+        if t.resume && !whole {
+            for (i, row) in part.iter_mut().enumerate() {
+                for (j, part) in row.iter_mut().enumerate() {
+                    V::copy_part(t.c[j].add(i * t.c_row), part.as_mut_ptr(), t.lanes[j]);
+                }
+            }
             for i in 0..ROWS {
                 for j in 0..REGISTERS {
-                    acc[i][j] = V::load(t.c.add(i * t.c_row + j * V::LANES));
+                    acc[i][j] = V::load(part[i][j].as_ptr());
+                }
+            }
+        } else if t.resume {
+            for i in 0..ROWS {
+                for j in 0..REGISTERS {
+                    acc[i][j] = V::load(t.c[j].add(i * t.c_row));
                 }
             }
         }
-        let (a_row, a_step) = if PACKED { (1, ROWS) } else { (t.a_row, t.a_step) };
+        let (a_row, a_step) = if WALK == Walk::Strides as usize { (t.a_row, t.a_step) } else { (1, ROWS) };
         let (mut a, mut b) = (t.a, t.b);
-        for _ in 0..t.k {
+        for s in 0..t.k {
+            if WALK == Walk::Table as usize {
+                let step = *t.table.add(s);
+                a = t.a.add(step.a as usize * ROWS);
+                for j in 0..REGISTERS {
+                    b[j] = t.b[j].wrapping_offset(step.b as isize);
+                }
+            }
             let mut columns = [V::splat(V::Element::default()); REGISTERS];
             for j in 0..REGISTERS {
-                columns[j] = V::load(b.add(j * V::LANES));
+                columns[j] = V::load(b[j]);
             }
             for i in 0..ROWS {
                 let x = V::splat(*a.add(i * a_row));
@@ -86,19 +133,47 @@ where
                     acc[i][j] = x.mul_add(columns[j], acc[i][j]);
                 }
             }
-            a = a.wrapping_add(a_step);
-            b = b.wrapping_add(t.b_step);
+            if WALK != Walk::Table as usize {
+                a = a.wrapping_add(a_step);
+                for j in 0..REGISTERS {
+                    b[j] = b[j].wrapping_add(t.b_step);
+                }
+            }
         }
-        for i in 0..ROWS {
+        if !t.row_bias[0].is_null() {
             for j in 0..REGISTERS {
-                let mut sum = acc[i][j];
-                if !t.row_bias.is_null() {
-                    sum = sum.add(V::load(t.row_bias.add(j * V::LANES)));
+                let mut bias = [V::Element::default(); 16];
+                V::copy_part(t.row_bias[j], bias.as_mut_ptr(), t.lanes[j]);
+                let bias = V::load(bias.as_ptr());
+                for i in 0..ROWS {
+                    acc[i][j] = acc[i][j].add(bias);
                 }
-                if !t.col_bias.is_null() {
-                    sum = sum.add(V::splat(*t.col_bias.add(i)));
+            }
+        }
+        if !t.col_bias.is_null() {
+            for i in 0..ROWS {
+                let bias = V::splat(*t.col_bias.add(i));
+                for j in 0..REGISTERS {
+                    acc[i][j] = acc[i][j].add(bias);
                 }
-                sum.store(t.c.add(i * t.c_row + j * V::LANES));
+            }
+        }
+        if whole {
+            for i in 0..ROWS {
+                for j in 0..REGISTERS {
+                    acc[i][j].store(t.c[j].add(i * t.c_row));
+                }
+            }
+        } else {
+            for i in 0..ROWS {
+                for j in 0..REGISTERS {
+                    acc[i][j].store(part[i][j].as_mut_ptr());
+                }
+            }
+            for (i, row) in part.iter().enumerate() {
+                for (j, part) in row.iter().enumerate() {
+                    V::copy_part(part.as_ptr(), t.c[j].add(i * t.c_row), t.lanes[j]);
+                }
             }
         }
     }
@@ -108,15 +183,15 @@ macro_rules! kernels {
     ($(#[$attribute:meta])* $name:ident: $vector:ty, $element:ty, [$($rows:literal)*]) => {
         static $name: Kernels<$element> = {
             $(#[$attribute])*
-            unsafe fn compiled<const ROWS: usize, const REGISTERS: usize, const PACKED: bool>(t: &Tile<$element>) {
+            unsafe fn compiled<const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<$element>) {
                 // SAFETY: the contract of `TileFn`.
-                unsafe { tile::<$vector, ROWS, REGISTERS, PACKED>(t) }
+                unsafe { tile::<$vector, ROWS, REGISTERS, WALK>(t) }
             }
             Kernels {
                 lanes: <$vector as Vector>::LANES,
                 tiles: &[$([
-                    [compiled::<$rows, 1, false>, compiled::<$rows, 1, true>],
-                    [compiled::<$rows, 2, false>, compiled::<$rows, 2, true>],
+                    [compiled::<$rows, 1, 0>, compiled::<$rows, 1, 1>, compiled::<$rows, 1, 2>],
+                    [compiled::<$rows, 2, 0>, compiled::<$rows, 2, 1>, compiled::<$rows, 2, 2>],
                 ]),*],
             }
         };

@@ -11,6 +11,12 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn splat(x: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;
     unsafe fn store(self, to: *mut Self::Element);
+    /// Copies the first `lanes` of `LANES` elements; the others are neither read nor written.
+    #[inline(always)]
+    unsafe fn copy_part(from: *const Self::Element, to: *mut Self::Element, lanes: usize) {
+        // SAFETY: the trait's contract for the first `lanes` elements.
+        unsafe { to.copy_from_nonoverlapping(from, lanes) }
+    }
     /// `self · factor + addend`, rounded once.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
@@ -19,7 +25,7 @@ pub(super) unsafe trait Vector: Copy {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($name:ident($register:ty): [$element:ty; $lanes:literal], $splat:ident, $load:ident, $store:ident, $add:ident,
-     |$x:ident, $y:ident, $z:ident| $fma:expr) => {
+     |$x:ident, $y:ident, $z:ident| $fma:expr $(, $mask:ident, $load_part:ident, $store_part:ident)?) => {
         #[derive(Clone, Copy)]
         pub(in crate::gemm) struct $name($register);
         // SAFETY: each method is one instruction of the set, with the trait's contract.
@@ -52,6 +58,14 @@ macro_rules! vector {
                 // SAFETY: the trait's contract.
                 unsafe { $name($add(self.0, other.0)) }
             }
+            $(
+                #[inline(always)]
+                unsafe fn copy_part(from: *const $element, to: *mut $element, lanes: usize) {
+                    let mask = ((1u32 << lanes) - 1) as $mask;
+                    // SAFETY: the trait's contract; lanes that are masked out are neither read nor written.
+                    unsafe { $store_part(to, mask, $load_part(mask, from)) }
+                }
+            )?
         }
     };
 }
@@ -66,9 +80,9 @@ pub(super) mod x86 {
     vector!(F64x4(__m256d): [f64; 4], _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd,
         |x, y, z| _mm256_fmadd_pd(x, y, z));
     vector!(F32x16(__m512): [f32; 16], _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps,
-        |x, y, z| _mm512_fmadd_ps(x, y, z));
+        |x, y, z| _mm512_fmadd_ps(x, y, z), __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
     vector!(F64x8(__m512d): [f64; 8], _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd,
-        |x, y, z| _mm512_fmadd_pd(x, y, z));
+        |x, y, z| _mm512_fmadd_pd(x, y, z), __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
 }
 
 #[cfg(target_arch = "aarch64")]

@@ -2,7 +2,7 @@
 
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
-use super::{ConvShape, depthwise};
+use super::{ConvShape, depthwise, images};
 use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -22,6 +22,16 @@ const MIRRORED: usize = 16;
 /// there is one for every phase, which is a set of inputs that are a stride apart: it has the kernel elements that
 /// reach those inputs, and its result is dealt out to them.
 pub(super) fn backward_data<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
+    if images::suits(shape) {
+        return images::backward_data(shape, dy, weight, dx);
+    }
+    match shape.trim() {
+        Some(trim) => trim.with_weight(weight, |shape, weight| phases(shape, dy, weight, dx)),
+        None => phases(shape, dy, weight, dx),
+    }
+}
+
+fn phases<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T], dx: &mut [T]) {
     if shape.stride == [1; 3] {
         let axes = std::array::from_fn(|d| Axis::new(shape, d, 0).expect("every input is reached with stride 1"));
         return phase(shape, &axes, dy, weight, dx);
@@ -127,9 +137,20 @@ fn phase<T: Element>(shape: &ConvShape, axes: &[Axis; 3], dy: &[T], weight: &[T]
 
 /// The sum over (batch, position) is cut into parts by a rule of the shape; the parts are added in order.
 pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
-    if shape.is_depthwise() {
-        return depthwise::backward_weight(shape, x, dy, dw);
+    if images::suits(shape) {
+        return images::backward_weight(shape, x, dy, dw);
     }
+    let run = |shape: &ConvShape, dw: &mut [T]| match shape.is_depthwise() {
+        true => depthwise::backward_weight(shape, x, dy, dw),
+        false => pieces(shape, x, dy, dw),
+    };
+    match shape.trim() {
+        Some(trim) => trim.with_gradient(dw, run),
+        None => run(shape, dw),
+    }
+}
+
+fn pieces<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     let window = shape.window();
     let size = window.kernel_size();
     // Channels of a group that one task takes: their copy is shared by all the task's columns.

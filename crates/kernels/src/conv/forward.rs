@@ -1,7 +1,7 @@
 //! The forward product: `y[image, group] = weight[group] · im2col(x[image, group])`.
 
 use super::window::{Block, Copied, PositionLanes, Window};
-use super::{ConvShape, depthwise};
+use super::{ConvShape, depthwise, images};
 use crate::gemm::{Element, Init, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
@@ -17,10 +17,17 @@ const COLUMNS: usize = 512;
 const COPIES: usize = 1 << 21;
 
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    if shape.is_depthwise() {
-        return depthwise::forward(shape, x, weight, bias, y);
+    if images::suits(shape) {
+        return images::forward(shape, x, weight, bias, y);
     }
-    convolve(shape, shape.window(), x, weight, bias, y);
+    let run = |shape: &ConvShape, weight: &[T], y: &mut [T]| match shape.is_depthwise() {
+        true => depthwise::forward(shape, x, weight, bias, y),
+        false => convolve(shape, shape.window(), x, weight, bias, y),
+    };
+    match shape.trim() {
+        Some(trim) => trim.with_weight(weight, |shape, weight| run(shape, weight, y)),
+        None => run(shape, weight, y),
+    }
 }
 
 /// The convolution of each image and group with its `window`. The window may have other sizes than `shape`, of which

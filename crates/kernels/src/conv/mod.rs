@@ -1,13 +1,18 @@
 //! Convolutions in one to three dimensions, over `[batch, channels, depth, height, width]`.
 //!
-//! Forward, data gradient and weight gradient are matrix products over virtual im2col matrices (`window.rs`), so they
-//! keep the product's contract: every output is one chain of fused multiply-adds in a fixed order. The order is
-//! (channel, kernel position) forward, (batch, position) for the weights; the split of a long batch into partial sums
-//! depends on the shape alone. Kernel elements that only ever meet padding are left out (`trim.rs`).
+//! Forward, data gradient and weight gradient are matrix products that keep the product's contract: every output is one
+//! chain of fused multiply-adds in a fixed order. The order is (channel, kernel position) forward, (batch, position) for
+//! the weights; the split of a long batch into partial sums depends on the shape alone.
+//!
+//! Small maps of many images are laid out with sixteen images in a register (`images.rs`). Otherwise the images are seen
+//! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`).
 
 mod backward;
+mod channels;
 mod depthwise;
 mod forward;
+mod images;
+mod taps;
 mod trim;
 mod window;
 
@@ -103,12 +108,8 @@ impl ConvShape {
 pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
     shape.check(x.len(), weight.len(), y.len());
     assert!(bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
-    if y.is_empty() {
-        return;
-    }
-    match shape.trim() {
-        Some(trim) => trim.with_weight(weight, |shape, weight| T::forward(shape, x, weight, bias, y)),
-        None => T::forward(shape, x, weight, bias, y),
+    if !y.is_empty() {
+        T::forward(shape, x, weight, bias, y);
     }
 }
 
@@ -123,10 +124,7 @@ pub fn backward_data<T: GemmElement>(shape: &ConvShape, dy: &[T], weight: &[T], 
     if dy.is_empty() {
         dx.fill(T::ZERO);
     } else if !dx.is_empty() {
-        match shape.trim() {
-            Some(trim) => trim.with_weight(weight, |shape, weight| T::backward_data(shape, dy, weight, dx)),
-            None => T::backward_data(shape, dy, weight, dx),
-        }
+        T::backward_data(shape, dy, weight, dx);
     }
 }
 
@@ -140,10 +138,7 @@ pub fn backward_weight<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw:
     if dy.is_empty() {
         dw.fill(T::ZERO);
     } else if !dw.is_empty() {
-        match shape.trim() {
-            Some(trim) => trim.with_gradient(dw, |shape, dw| T::backward_weight(shape, x, dy, dw)),
-            None => T::backward_weight(shape, x, dy, dw),
-        }
+        T::backward_weight(shape, x, dy, dw);
     }
 }
 

@@ -60,7 +60,7 @@ fn check(shape: &ConvShape) {
         dw_size[j] += (dy * x).abs();
     });
     let mut seen: Option<[Vec<f32>; 3]> = None;
-    for threads in [1, 3] {
+    for threads in [1, 2, 3, 8] {
         set_threads(threads);
         let mut results = [vec![9.0; dy.len()], vec![9.0; x.len()], vec![9.0; w.len()]];
         let [y32, dx32, dw32] = &mut results;
@@ -155,6 +155,44 @@ fn large_planes_equal_the_definition() {
 }
 
 #[test]
+fn many_images_equal_the_definition() {
+    let shapes = [
+        plane(8, 1, [3, 5], [6, 7], [3, 3], 1, [1, 1], 1),
+        plane(17, 2, [20, 6], [5, 4], [3, 2], 2, [1, 0], 1),
+        plane(33, 1, [9, 15], [4, 4], [3, 3], 1, [1, 1], 1),
+        plane(16, 1, [8, 3], [7, 7], [3, 3], 2, [1, 1], 2),
+        plane(9, 1, [40, 8], [2, 2], [3, 3], 1, [1, 1], 1),
+        plane(20, 3, [3, 6], [5, 6], [1, 1], 2, [0, 0], 1),
+        plane(12, 1, [10, 4], [1, 1], [3, 3], 1, [1, 1], 1),
+    ];
+    shapes.iter().for_each(check);
+}
+
+/// Results of a sample do not depend on the samples beside it, however many are convolved together.
+#[test]
+fn one_image_has_the_bits_that_it_has_among_many() {
+    for shape in [
+        plane(19, 1, [5, 20], [9, 6], [3, 3], 1, [1, 1], 1),
+        plane(8, 2, [6, 8], [7, 9], [3, 2], 2, [1, 1], 1),
+        plane(40, 1, [18, 7], [2, 2], [3, 3], 1, [1, 1], 1),
+        plane(11, 1, [3, 6], [20, 24], [5, 5], 1, [2, 2], 1),
+    ] {
+        let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
+        let [mut y, mut dx] = [vec![9.0; dy.len()], vec![9.0; x.len()]];
+        forward(&shape, &x, &w, None, &mut y);
+        backward_data(&shape, &dy, &w, &mut dx);
+        let one = ConvShape { batch: 1, ..shape };
+        let [mut y1, mut dx1] = [vec![9.0; one.y_len()], vec![9.0; one.x_len()]];
+        for image in 0..shape.batch {
+            forward(&one, &x[image * one.x_len()..][..one.x_len()], &w, None, &mut y1);
+            backward_data(&one, &dy[image * one.y_len()..][..one.y_len()], &w, &mut dx1);
+            assert_eq!(y1, y[image * one.y_len()..][..one.y_len()], "image {image} of {shape:?}");
+            assert_eq!(dx1, dx[image * one.x_len()..][..one.x_len()], "gradient {image} of {shape:?}");
+        }
+    }
+}
+
+#[test]
 fn lines_and_volumes_equal_the_definition() {
     let line = ConvShape {
         batch: 2,
@@ -184,6 +222,7 @@ fn lines_and_volumes_equal_the_definition() {
     check(&volume);
     check(&ConvShape { output: [3, 3, 4], stride: [2, 2, 2], ..volume });
     check(&ConvShape { output: [4, 4, 3], pad_begin: [1, 2, 0], dilation: [2, 2, 2], ..volume });
+    check(&ConvShape { batch: 18, output: [3, 3, 4], stride: [2, 2, 2], in_channels: 9, ..volume });
 }
 
 #[test]

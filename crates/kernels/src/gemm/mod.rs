@@ -5,6 +5,7 @@
 //! chain, so they never change the result.
 
 mod blocks;
+mod dot;
 mod pack;
 mod tile;
 mod transpose;
@@ -15,9 +16,10 @@ use crate::number::Number;
 use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
+pub(crate) use dot::{DotKernels, Dots, LANES, Run};
 pub(crate) use pack::{Lanes, Source};
-pub(crate) use tile::Kernels;
-pub(crate) use transpose::interleave_rows;
+pub(crate) use tile::{Kernels, Step, Tile, Walk};
+pub(crate) use transpose::{deal_rows, interleave_rows};
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -83,18 +85,28 @@ pub(crate) trait Element: Number {
     /// The tiles of an instruction set that this machine has.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
 
+    /// The dot tiles of an instruction set that this machine has.
+    fn dots(isa: Isa) -> &'static DotKernels<Self>;
+
     /// [`multiply`], compiled in this crate and not again in every crate that calls it.
     fn multiply(isa: Isa, problem: Problem<Self>);
 
     /// `to[s·width + j] = rows[j][s]`: see [`transpose::interleave_plain`].
     fn interleave(rows: [&[Self]; transpose::ROWS], width: usize, to: &mut [Self]);
+
+    /// `rows[j][s] = from[s·width + j]`: see [`transpose::deal_plain`].
+    fn deal(from: &[Self], width: usize, rows: [&mut [Self]; transpose::ROWS]);
 }
 
 macro_rules! element {
-    ($type:ty, $kernels:path, $interleave:path) => {
+    ($type:ty, $kernels:path, $dots:path, $interleave:path, $deal:path) => {
         impl Element for $type {
             fn kernels(isa: Isa) -> &'static Kernels<$type> {
                 $kernels(isa)
+            }
+
+            fn dots(isa: Isa) -> &'static DotKernels<$type> {
+                $dots(isa)
             }
 
             fn multiply(isa: Isa, problem: Problem<$type>) {
@@ -104,11 +116,15 @@ macro_rules! element {
             fn interleave(rows: [&[$type]; transpose::ROWS], width: usize, to: &mut [$type]) {
                 $interleave(rows, width, to);
             }
+
+            fn deal(from: &[$type], width: usize, rows: [&mut [$type]; transpose::ROWS]) {
+                $deal(from, width, rows);
+            }
         }
     };
 }
-element!(f32, tile::kernels_f32, transpose::interleave_f32);
-element!(f64, tile::kernels_f64, transpose::interleave_plain);
+element!(f32, tile::kernels_f32, dot::dots_f32, transpose::interleave_f32, transpose::deal_f32);
+element!(f64, tile::kernels_f64, dot::dots_f64, transpose::interleave_plain, transpose::deal_plain);
 
 /// `C[m, n] = init + A[m, k]·B[k, n]`; C is row-major.
 ///

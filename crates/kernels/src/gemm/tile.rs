@@ -85,31 +85,16 @@ impl<T> Kernels<T> {
 /// live in memory.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<V::Element>)
-where
-    V::Element: Default,
-{
+unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<V::Element>) {
     // SAFETY: all addresses lie inside the panels and the tile of C (the contract of `TileFn`).
     unsafe {
         let mut acc = [[V::splat(V::Element::default()); REGISTERS]; ROWS];
-        // Where a register is wider than C, its columns pass through an array.
         let whole = t.lanes[..REGISTERS].iter().all(|&lanes| lanes == V::LANES);
-        let mut part = [[[V::Element::default(); 16]; REGISTERS]; ROWS];
-        if t.resume && !whole {
-            for (i, row) in part.iter_mut().enumerate() {
-                for (j, part) in row.iter_mut().enumerate() {
-                    V::copy_part(t.c[j].add(i * t.c_row), part.as_mut_ptr(), t.lanes[j]);
-                }
-            }
+        if t.resume {
             for i in 0..ROWS {
                 for j in 0..REGISTERS {
-                    acc[i][j] = V::load(part[i][j].as_ptr());
-                }
-            }
-        } else if t.resume {
-            for i in 0..ROWS {
-                for j in 0..REGISTERS {
-                    acc[i][j] = V::load(t.c[j].add(i * t.c_row));
+                    let c = t.c[j].add(i * t.c_row);
+                    acc[i][j] = if whole { V::load(c) } else { V::load_part(c, t.lanes[j]) };
                 }
             }
         }
@@ -142,9 +127,7 @@ where
         }
         if !t.row_bias[0].is_null() {
             for j in 0..REGISTERS {
-                let mut bias = [V::Element::default(); 16];
-                V::copy_part(t.row_bias[j], bias.as_mut_ptr(), t.lanes[j]);
-                let bias = V::load(bias.as_ptr());
+                let bias = V::load_part(t.row_bias[j], t.lanes[j]);
                 for i in 0..ROWS {
                     acc[i][j] = acc[i][j].add(bias);
                 }
@@ -158,22 +141,10 @@ where
                 }
             }
         }
-        if whole {
-            for i in 0..ROWS {
-                for j in 0..REGISTERS {
-                    acc[i][j].store(t.c[j].add(i * t.c_row));
-                }
-            }
-        } else {
-            for i in 0..ROWS {
-                for j in 0..REGISTERS {
-                    acc[i][j].store(part[i][j].as_mut_ptr());
-                }
-            }
-            for (i, row) in part.iter().enumerate() {
-                for (j, part) in row.iter().enumerate() {
-                    V::copy_part(part.as_ptr(), t.c[j].add(i * t.c_row), t.lanes[j]);
-                }
+        for i in 0..ROWS {
+            for j in 0..REGISTERS {
+                let c = t.c[j].add(i * t.c_row);
+                if whole { acc[i][j].store(c) } else { acc[i][j].store_part(c, t.lanes[j]) }
             }
         }
     }

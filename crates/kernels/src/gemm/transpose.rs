@@ -1,4 +1,4 @@
-//! Rows to interleaved lanes: the inner loop of packing a side whose steps are contiguous.
+//! Rows to interleaved lanes, the inner loop of packing a side whose steps are contiguous, and back.
 
 use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +31,30 @@ pub(super) fn interleave_f32(rows: [&[f32]; ROWS], width: usize, to: &mut [f32])
     interleave_plain(rows, width, to);
 }
 
+/// `rows[j][s] = from[s·width + j]` for every step `s` of the eight rows: the inverse of [`interleave_plain`].
+///
+/// # Panics
+/// If the rows differ in length or `from` ends before the last step's eighth lane.
+pub(super) fn deal_plain<T: Number>(from: &[T], width: usize, rows: [&mut [T]; ROWS]) {
+    for (j, row) in rows.into_iter().enumerate() {
+        for (s, to) in row.iter_mut().enumerate() {
+            *to = from[s * width + j];
+        }
+    }
+}
+
+/// [`deal_plain`] for `f32`, with the best instruction set.
+pub(super) fn deal_f32(from: &[f32], width: usize, rows: [&mut [f32]; ROWS]) {
+    let steps = rows[0].len();
+    #[cfg(target_arch = "x86_64")]
+    if steps > 0 && isa() != Isa::Scalar {
+        assert!(rows.iter().all(|row| row.len() == steps) && from.len() >= (steps - 1) * width + ROWS);
+        // SAFETY: both instruction sets have AVX2, and the lengths were just checked.
+        return unsafe { x86::deal_f32(from.as_ptr(), width, steps, rows.map(<[f32]>::as_mut_ptr)) };
+    }
+    deal_plain(from, width, rows);
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::ROWS;
@@ -56,6 +80,30 @@ mod x86 {
             for (j, row) in rows.into_iter().enumerate() {
                 // SAFETY: the element and its place exist.
                 unsafe { *to.add(s * width + j) = *row.add(s) };
+            }
+        }
+    }
+
+    /// [`deal_plain`](super::deal_plain), eight steps at a time.
+    ///
+    /// # Safety
+    /// The machine has AVX2; the rows have `steps` elements, `from` at least `(steps - 1)·width + 8`.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn deal_f32(from: *const f32, width: usize, steps: usize, rows: [*mut f32; ROWS]) {
+        let whole = steps / 8 * 8;
+        for s in (0..whole).step_by(8) {
+            // SAFETY: eight steps are left; their lanes lie inside `from`.
+            unsafe {
+                let block = transpose(std::array::from_fn(|i| _mm256_loadu_ps(from.add((s + i) * width))));
+                for (row, lanes) in rows.into_iter().zip(block) {
+                    _mm256_storeu_ps(row.add(s), lanes);
+                }
+            }
+        }
+        for s in whole..steps {
+            for (j, row) in rows.into_iter().enumerate() {
+                // SAFETY: the element and its place exist.
+                unsafe { *row.add(s) = *from.add(s * width + j) };
             }
         }
     }
@@ -119,6 +167,44 @@ pub(crate) fn interleave_rows<'a, T: super::Element>(
     for (s, step) in to.chunks_exact_mut(width).enumerate().skip(whole) {
         for (j, to) in step.iter_mut().enumerate() {
             *to = row(j)[s];
+        }
+    }
+}
+
+/// Deals interleaved lanes out to rows: `row(j)[s] = from[s·width + j]` for the first `rows` of `width` lanes.
+/// Every `row(j)` has `from.len() / width` elements; no two may overlap.
+pub(crate) fn deal_rows<'a, T: super::Element>(
+    from: &[T],
+    width: usize,
+    rows: usize,
+    mut row: impl FnMut(usize) -> &'a mut [T],
+) {
+    let whole = rows / ROWS * ROWS;
+    for first in (0..whole).step_by(ROWS) {
+        T::deal(&from[first..], width, std::array::from_fn(|j| row(first + j)));
+    }
+    for j in whole..rows {
+        row(j).iter_mut().zip(from[j..].iter().step_by(width)).for_each(|(to, &from)| *to = from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dealing_undoes_interleaving() {
+        for (steps, rows) in [(1, 16), (7, 16), (40, 16), (19, 8), (24, 13), (9, 3)] {
+            let width = 16;
+            let lines: Vec<Vec<f32>> = (0..rows).map(|j| (0..steps).map(|s| (s * 100 + j) as f32).collect()).collect();
+            let blank = vec![0.0; steps];
+            let mut lanes = vec![-1.0; steps * width];
+            interleave_rows(|j| lines.get(j).unwrap_or(&blank).as_slice(), steps, width, &mut lanes);
+            assert!((0..lanes.len()).all(|i| lanes[i] == lines.get(i % width).map_or(0.0, |line| line[i / width])));
+            let mut back = vec![vec![-1.0; steps]; rows];
+            let mut left = back.iter_mut();
+            deal_rows(&lanes, width, rows, |_| left.next().expect("one call a row"));
+            assert_eq!(back, lines);
         }
     }
 }

@@ -1,21 +1,38 @@
 //! The few vector operations that a matrix product needs, at each instruction set's own width.
 
+/// Lanes of the widest register.
+const WIDEST: usize = 16;
+
 /// A register of numbers. Every lane is rounded as the scalar operation is, so all widths give the same bits.
 ///
 /// # Safety
 /// The methods may only run where the instruction set of the type is available, and pointers must be valid for
 /// `LANES` elements.
 pub(super) unsafe trait Vector: Copy {
-    type Element: Copy;
+    type Element: Copy + Default;
     const LANES: usize;
     unsafe fn splat(x: Self::Element) -> Self;
     unsafe fn load(from: *const Self::Element) -> Self;
     unsafe fn store(self, to: *mut Self::Element);
-    /// Copies the first `lanes` of `LANES` elements; the others are neither read nor written.
+    /// The first `lanes` elements, zeros behind them, which are not read.
     #[inline(always)]
-    unsafe fn copy_part(from: *const Self::Element, to: *mut Self::Element, lanes: usize) {
-        // SAFETY: the trait's contract for the first `lanes` elements.
-        unsafe { to.copy_from_nonoverlapping(from, lanes) }
+    unsafe fn load_part(from: *const Self::Element, lanes: usize) -> Self {
+        let mut whole = [Self::Element::default(); WIDEST];
+        // SAFETY: the trait's contract for the first `lanes` elements; no register is wider than the array.
+        unsafe {
+            whole.as_mut_ptr().copy_from_nonoverlapping(from, lanes);
+            Self::load(whole.as_ptr())
+        }
+    }
+    /// Stores the first `lanes` elements only.
+    #[inline(always)]
+    unsafe fn store_part(self, to: *mut Self::Element, lanes: usize) {
+        let mut whole = [Self::Element::default(); WIDEST];
+        // SAFETY: the trait's contract for the first `lanes` elements; no register is wider than the array.
+        unsafe {
+            self.store(whole.as_mut_ptr());
+            to.copy_from_nonoverlapping(whole.as_ptr(), lanes);
+        }
     }
     /// `self · factor + addend`, rounded once.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
@@ -60,10 +77,14 @@ macro_rules! vector {
             }
             $(
                 #[inline(always)]
-                unsafe fn copy_part(from: *const $element, to: *mut $element, lanes: usize) {
-                    let mask = ((1u32 << lanes) - 1) as $mask;
-                    // SAFETY: the trait's contract; lanes that are masked out are neither read nor written.
-                    unsafe { $store_part(to, mask, $load_part(mask, from)) }
+                unsafe fn load_part(from: *const $element, lanes: usize) -> Self {
+                    // SAFETY: the trait's contract; lanes that are masked out are not read.
+                    unsafe { $name($load_part(((1u32 << lanes) - 1) as $mask, from)) }
+                }
+                #[inline(always)]
+                unsafe fn store_part(self, to: *mut $element, lanes: usize) {
+                    // SAFETY: the trait's contract; lanes that are masked out are not written.
+                    unsafe { $store_part(to, ((1u32 << lanes) - 1) as $mask, self.0) }
                 }
             )?
         }

@@ -32,10 +32,24 @@ pub enum Isa {
     Scalar,
 }
 
-/// The best instruction set of this machine; all of them give the same bits.
+/// The best instruction set of this machine, or the one that the environment variable `HADAL_ISA` names (`avx512`,
+/// `avx2`, `neon` or `scalar`); all of them give the same bits.
+///
+/// # Panics
+/// If `HADAL_ISA` names one that this machine does not have.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
-    *ISA.get_or_init(|| available()[0])
+    *ISA.get_or_init(|| match std::env::var("HADAL_ISA") {
+        Ok(name) => named(&name).unwrap_or_else(|| {
+            panic!("HADAL_ISA is `{name}`, but this machine has {:?}", available());
+        }),
+        Err(_) => available()[0],
+    })
+}
+
+/// The instruction set of this name, if the machine has it.
+fn named(name: &str) -> Option<Isa> {
+    available().into_iter().find(|isa| format!("{isa:?}").eq_ignore_ascii_case(name))
 }
 
 /// The instruction sets that this machine can run, best first.

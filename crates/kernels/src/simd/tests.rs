@@ -88,3 +88,10 @@ fn any_sees_every_lane() {
         }
     }
 }
+
+#[test]
+fn instruction_sets_have_names() {
+    assert_eq!(named("scalar"), Some(Isa::Scalar));
+    assert_eq!(named("Scalar"), Some(Isa::Scalar));
+    assert_eq!(named("mmx"), None);
+}

@@ -6,7 +6,7 @@
 
 use super::ConvShape;
 use super::taps::{Axis, Taps};
-use crate::gemm::{Element, Step, Tile, Walk};
+use crate::gemm::{Element, Step, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::isa;
@@ -73,7 +73,7 @@ fn channels_last<T: Element>(shape: &ConvShape, x: &[T], to: &mut [T]) {
     let (channels, area) = (shape.in_channels, shape.input.iter().product::<usize>());
     for_chunks_mut(&mut to[..x.len()], channels * area, |image, to| {
         let image = &x[image * channels * area..][..channels * area];
-        crate::gemm::interleave_rows(|channel| &image[channel * area..][..area], area, channels, to);
+        transpose(image, |channel| channel * area, channels, area, to, channels);
     });
 }
 
@@ -118,7 +118,7 @@ impl<T: Element> Products<'_, T> {
         scratch::with(batch.len() * area * rows.len(), |packed: &mut [T]| {
             for (image, to) in batch.clone().zip(packed.chunks_exact_mut(area * rows.len())) {
                 let dy = &self.dy[(image * shape.out_channels + first) * area..][..rows.len() * area];
-                crate::gemm::interleave_rows(|row| &dy[row * area..][..area], area, rows.len(), to);
+                transpose(dy, |row| row * area, rows.len(), area, to, rows.len());
             }
             let x = &self.x[batch.start * shape.input.iter().product::<usize>() * shape.in_channels + group * inputs..];
             for column in (0..inputs).step_by(kernels.columns()) {

@@ -8,7 +8,7 @@
 
 use super::taps::{Axis, Taps};
 use super::{ConvShape, channels};
-use crate::gemm::{Dots, Element, LANES, Run, Tile, Walk, deal_rows, interleave_rows};
+use crate::gemm::{Dots, Element, LANES, Run, Tile, Walk, transpose, transpose_into};
 use crate::reduce::Folds;
 use crate::scratch;
 use crate::simd::isa;
@@ -69,7 +69,7 @@ impl<T: Element> Weight<'_, T> {
         let from = &self.data[group * self.group + first * self.row..];
         let channels = to.len() / (rows * used.len());
         if used.len() == self.size && self.channel == self.size {
-            return interleave_rows(|i| &from[i * self.row..], channels * self.size, rows, to);
+            return transpose(from, |i| i * self.row, rows, channels * self.size, to, rows);
         }
         for (channel, to) in to.chunks_exact_mut(used.len() * rows).enumerate() {
             for i in 0..rows {
@@ -124,13 +124,11 @@ impl Round {
                 let start = (group * image + part) * LANES;
                 // SAFETY: this part of this group is this task's alone.
                 let to = unsafe { shared.range(start..start + steps * LANES) };
-                let zeros = [T::default(); TRANSPOSED / LANES];
                 let images = self.group(group);
-                let row = |lane: usize| match images.len() > lane {
-                    true => &x[(images.start + lane) * image + part..][..steps],
-                    false => &zeros[..steps],
-                };
-                interleave_rows(row, steps, LANES, to);
+                if images.len() < LANES {
+                    to.fill(T::default());
+                }
+                transpose(x, |lane| (images.start + lane) * image + part, images.len(), steps, to, LANES);
             });
             f(lanes)
         })
@@ -216,12 +214,12 @@ impl<T: Element> Panel<'_, T> {
                 // Where the block is all there is, the rows of one image follow each other.
                 let steps = if count == positions { self.rows * count } else { count };
                 for (piece, results) in results.chunks_exact(steps * LANES).enumerate() {
-                    deal_rows(results, LANES, images.len(), |lane| {
-                        let row = (images.start + lane) * self.to_channels + self.first + piece;
-                        let start = row * positions + first * width;
-                        // SAFETY: these channels of these images are this task's alone, this block is this call's.
-                        unsafe { self.to.range(start..start + steps) }
-                    });
+                    let image = self.to_channels * positions;
+                    let start = images.start * image + (self.first + piece) * positions + first * width;
+                    assert!(start + (images.len() - 1) * image + steps <= self.to.len());
+                    let to = self.to.pointer().wrapping_add(start);
+                    // SAFETY: the images end inside `to`; these channels of theirs are this task's alone.
+                    unsafe { transpose_into(results, |step| step * LANES, steps, images.len(), to, image) };
                 }
             }
         });

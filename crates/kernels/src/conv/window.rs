@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Element, Source, interleave_rows};
+use crate::gemm::{Element, Source, transpose};
 use crate::threads::for_chunks_mut;
 
 /// The sizes of a convolution of one group, in three spatial dimensions (depth, height, width).
@@ -310,7 +310,7 @@ impl<T: Element> Source<T> for RowLanes<'_, T> {
         for (first, length, base) in self.0.runs(k) {
             let to = &mut to[first * width..(first + length) * width];
             if lanes.len() == width {
-                interleave_rows(|j| &self.0.data[base + offsets[j]..][..length], length, width, to);
+                transpose(self.0.data, |j| base + offsets[j], width, length, to, width);
                 continue;
             }
             for (j, &offset) in offsets.iter().enumerate() {

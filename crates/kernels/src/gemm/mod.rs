@@ -19,7 +19,7 @@ pub(crate) use blocks::Product;
 pub(crate) use dot::{DotKernels, Dots, LANES, Run};
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use tile::{Kernels, Step, Tile, Walk};
-pub(crate) use transpose::{deal_rows, interleave_rows};
+pub(crate) use transpose::{transpose, transpose_into};
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]
@@ -91,15 +91,22 @@ pub(crate) trait Element: Number {
     /// [`multiply`], compiled in this crate and not again in every crate that calls it.
     fn multiply(isa: Isa, problem: Problem<Self>);
 
-    /// `to[s·width + j] = rows[j][s]`: see [`transpose::interleave_plain`].
-    fn interleave(rows: [&[Self]; transpose::ROWS], width: usize, to: &mut [Self]);
-
-    /// `rows[j][s] = from[s·width + j]`: see [`transpose::deal_plain`].
-    fn deal(from: &[Self], width: usize, rows: [&mut [Self]; transpose::ROWS]);
+    /// See [`transpose::plain`].
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn transpose(
+        from: *const Self,
+        start: impl Fn(usize) -> usize,
+        rows: usize,
+        columns: usize,
+        to: *mut Self,
+        to_row: usize,
+    );
 }
 
 macro_rules! element {
-    ($type:ty, $kernels:path, $dots:path, $interleave:path, $deal:path) => {
+    ($type:ty, $kernels:path, $dots:path, $transpose:path) => {
         impl Element for $type {
             fn kernels(isa: Isa) -> &'static Kernels<$type> {
                 $kernels(isa)
@@ -113,18 +120,22 @@ macro_rules! element {
                 multiply($kernels(isa), problem);
             }
 
-            fn interleave(rows: [&[$type]; transpose::ROWS], width: usize, to: &mut [$type]) {
-                $interleave(rows, width, to);
-            }
-
-            fn deal(from: &[$type], width: usize, rows: [&mut [$type]; transpose::ROWS]) {
-                $deal(from, width, rows);
+            unsafe fn transpose(
+                from: *const $type,
+                start: impl Fn(usize) -> usize,
+                rows: usize,
+                columns: usize,
+                to: *mut $type,
+                to_row: usize,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { $transpose(from, start, rows, columns, to, to_row) }
             }
         }
     };
 }
-element!(f32, tile::kernels_f32, dot::dots_f32, transpose::interleave_f32, transpose::deal_f32);
-element!(f64, tile::kernels_f64, dot::dots_f64, transpose::interleave_plain, transpose::deal_plain);
+element!(f32, tile::kernels_f32, dot::dots_f32, transpose::best);
+element!(f64, tile::kernels_f64, dot::dots_f64, transpose::plain);
 
 /// `C[m, n] = init + A[m, k]·B[k, n]`; C is row-major.
 ///

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::Element;
-use super::transpose::interleave_rows;
+use super::transpose::transpose;
 
 /// Something whose lanes can be packed: a matrix, or an image seen as one.
 pub(crate) trait Source<T>: Sync {
@@ -28,16 +28,16 @@ pub(crate) struct Lanes<'a, T> {
 impl<T: Element> Source<T> for Lanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
         let full = lanes.len() == width;
-        match (self.lane, self.step, width) {
-            (1, _, 4) if full => self.copy_rows::<4>(k, lanes.start, to),
-            (1, _, 5) if full => self.copy_rows::<5>(k, lanes.start, to),
-            (1, _, 6) if full => self.copy_rows::<6>(k, lanes.start, to),
-            (1, _, 8) if full => self.copy_rows::<8>(k, lanes.start, to),
-            (1, _, 16) if full => self.copy_rows::<16>(k, lanes.start, to),
-            (1, _, 32) if full => self.copy_rows::<32>(k, lanes.start, to),
-            (_, 1, _) if full => self.transpose(k, lanes.start, width, to),
-            _ => self.gather(k, lanes, width, to),
+        macro_rules! by_width {
+            ($($width:literal)*) => {
+                match (self.lane, self.step, width) {
+                    $((1, _, $width) if full => self.copy_rows::<$width>(k, lanes.start, to),)*
+                    (_, 1, _) if full => self.transpose(k, lanes.start, width, to),
+                    _ => self.gather(k, lanes, width, to),
+                }
+            };
         }
+        by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 16 32);
     }
 
     fn strided(&self) -> Option<Lanes<'_, T>> {
@@ -56,8 +56,7 @@ impl<T: Element> Lanes<'_, T> {
 
     /// Lanes are rows of contiguous steps.
     fn transpose(&self, k: Range<usize>, lane: usize, width: usize, to: &mut [T]) {
-        let row = |j: usize| &self.data[(lane + j) * self.lane + k.start..][..k.len()];
-        interleave_rows(row, k.len(), width, to);
+        transpose(self.data, |j| (lane + j) * self.lane + k.start, width, k.len(), to, width);
     }
 
     fn gather(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {

@@ -143,18 +143,19 @@ impl PoolShape {
 /// counts as the largest. A window outside the input gives -∞ and index 0.
 ///
 /// # Panics
-/// If a slice does not have the shape's length.
+/// If a slice does not have the shape's length, or a plane 2³¹ elements.
 #[track_caller]
-pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i64]) {
+pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i32]) {
     shape.check(x.len(), y.len());
     assert_eq!(indices.len(), y.len(), "one index for every output");
     let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
+    assert!(i32::try_from(area).is_ok(), "a plane of {area} elements has places beyond 2³¹");
     // The start of each window, which is its index if nothing in it is larger than -∞.
     let mut starts = vec![0; positions];
     shape.for_windows(&spans, |output, window| {
-        starts[output] = if window.count.contains(&0) { 0 } else { window.origin as i64 };
+        starts[output] = if window.count.contains(&0) { 0 } else { window.origin as i32 };
     });
-    let taps = shape.taps().filter(|_| u32::try_from(area).is_ok());
+    let taps = shape.taps();
     let (y, indices) = (SharedMut::new(y), SharedMut::new(indices));
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {
         for plane in planes {
@@ -174,7 +175,7 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
                     let value = x[at];
                     #[allow(clippy::eq_op)] // a NaN is what differs from itself
                     if value > y[output] || value != value {
-                        (y[output], indices[output]) = (value, at as i64);
+                        (y[output], indices[output]) = (value, at as i32);
                     }
                 });
             });
@@ -187,7 +188,7 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
 /// # Panics
 /// If a slice does not have the shape's length, or an index lies outside the input plane.
 #[track_caller]
-pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &[i64], dx: &mut [T]) {
+pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &[i32], dx: &mut [T]) {
     shape.check(dx.len(), dy.len());
     assert_eq!(indices.len(), dy.len(), "one index for every output");
     let (area, positions) = (shape.area(), shape.positions());

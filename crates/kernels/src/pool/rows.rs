@@ -77,9 +77,9 @@ macro_rules! with_stride {
 pub(super) struct MaxPlane<'a, T> {
     pub plane: Plane<'a>,
     pub x: &'a [T],
-    pub starts: &'a [i64],
+    pub starts: &'a [i32],
     pub y: &'a mut [T],
-    pub indices: &'a mut [i64],
+    pub indices: &'a mut [i32],
 }
 
 impl<T: Largest> Kernel for MaxPlane<'_, T> {
@@ -111,7 +111,7 @@ impl<T: Largest> Kernel for MaxPlane<'_, T> {
                         }
                     }
                     self.y[outputs.clone()].copy_from_slice(&best[..outputs.len()]);
-                    self.indices[outputs].iter_mut().zip(places).for_each(|(index, place)| *index = place as i64);
+                    self.indices[outputs].iter_mut().zip(places).for_each(|(index, place)| *index = place as i32);
                 }
             }
         }
@@ -124,6 +124,7 @@ fn take<T: Number, const STRIDE: usize>(x: &[T], first: usize, lanes: Range<usiz
     let stride = if STRIDE > 0 { STRIDE } else { stride };
     let mut values = [T::NEGATIVE_INFINITY; LANES];
     match x.get(first..).and_then(|x| x.get(..(LANES - 1) * stride + 1)) {
+        Some(x) if lanes == (0..LANES) => values = std::array::from_fn(|i| x[i * stride]),
         // All are there to be read, and then chosen from, without a branch.
         Some(x) => {
             for (i, value) in values.iter_mut().enumerate() {

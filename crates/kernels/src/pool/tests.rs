@@ -77,7 +77,7 @@ fn shapes_equal_the_definition_for_all_threads() {
                 assert!((mean[at] - exact).abs() < 1e-14, "{shape:?} {at}");
                 assert_eq!(largest[at], values.fold(f64::NEG_INFINITY, f64::max));
                 let first = members.iter().find(|&&i| x[plane * shape.area() + i] == largest[at]);
-                assert_eq!(indices[at], *first.expect("no window is empty here") as i64, "{shape:?} {at}");
+                assert_eq!(indices[at], *first.expect("no window is empty here") as i32, "{shape:?} {at}");
             }
         }
     }

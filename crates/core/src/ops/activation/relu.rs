@@ -32,7 +32,44 @@ impl Op for Relu {
     }
 
     fn grad(&self, g: &Grad) -> Grads {
-        vec![Some(g.of(0).mul(g.output(0).detach().gt(0)))]
+        vec![Some(passed(&g.of(0), &g.output(0).detach()))]
+    }
+}
+
+/// `gradient` where `y`, the result of [`Relu`], is not 0, in one pass.
+#[derive(Debug)]
+struct Passed;
+
+fn passed(gradient: &Tensor, y: &Tensor) -> Tensor {
+    apply(Passed, &[gradient, y]).unwrap_or_else(|e| e.raise())
+}
+
+impl Op for Passed {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(numbers y[0].dtype(), T => {
+            let zero = T::from_i64(0);
+            map::binary(x, &mut y[0], each2(|gradient: T, y: T| if y <= zero { zero } else { gradient }))
+        });
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::input(1)
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        vec![g.when(0, || passed(&g.of(0), &g.input(1))), None]
     }
 }
 

@@ -1,6 +1,6 @@
 //! `max_pool1d`: the largest element of each window of sequences.
 
-use super::pooling::{Pooling, max_pool};
+use super::pooling::{Pooling, max_pool, max_pool_with_indices};
 use crate::ops::prelude::*;
 
 #[fallible]
@@ -8,12 +8,12 @@ impl Tensor {
     /// The largest element of each window of `[batch, channels, length]` (the batch axis may be missing).
     /// The first of equal elements gets the gradient; a NaN counts as the largest.
     pub fn max_pool1d(&self, pooling: &Pooling) -> Result<Tensor> {
-        Ok(max_pool("max_pool1d", 1, self, pooling)?.0)
+        max_pool("max_pool1d", 1, self, pooling)
     }
 
     /// As [`Tensor::max_pool1d`], and the flat place of each maximum in its plane, as `i64`.
     pub fn max_pool1d_with_indices(&self, pooling: &Pooling) -> Result<(Tensor, Tensor)> {
-        max_pool("max_pool1d", 1, self, pooling)
+        max_pool_with_indices("max_pool1d", 1, self, pooling)
     }
 }
 

@@ -214,7 +214,7 @@ impl Op for WindowMaxima {
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_float(self, &x[0])?;
         let y = self.0.resized(&x[0], &self.0.output);
-        Ok([y.clone(), y.with_dtype(DType::I64)].into_iter().collect())
+        Ok([y.clone(), y.with_dtype(DType::I32)].into_iter().collect())
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
@@ -249,7 +249,7 @@ impl Op for PlaceMaxima {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         let shape = self.0.shape(self.0.planes(x[0].shape()));
-        let index = x[1].contiguous::<i64>();
+        let index = x[1].contiguous::<i32>();
         dispatch!(reals x[0].dtype(), T => {
             pool::max_pool_backward::<T>(&shape, &x[0].contiguous(), &index, y[0].slice())
         });
@@ -279,7 +279,7 @@ impl Op for PickMaxima {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         let (area, positions) = (self.0.input.iter().product::<usize>(), self.0.output.iter().product::<usize>());
-        let index = x[1].contiguous::<i64>();
+        let index = x[1].contiguous::<i32>();
         dispatch!(reals x[0].dtype(), T => {
             let planes = x[0].contiguous::<T>();
             for (i, y) in y[0].slice::<T>().iter_mut().enumerate() {
@@ -353,19 +353,47 @@ fn wide(x: &Tensor) -> Result<Tensor> {
 }
 
 fn largest(x: &Tensor, geometry: Geometry) -> Result<(Tensor, Tensor)> {
+    if i32::try_from(geometry.input.iter().product::<usize>()).is_err() {
+        return Err(Error::op(
+            geometry.name,
+            format!("needs planes of less than 2³¹ elements, got shape {}", x.shape()),
+        ));
+    }
     let mut outputs = apply_all(WindowMaxima(geometry), &[&wide(x)?])?;
     let index = outputs.swap_remove(1);
     Ok((outputs.swap_remove(0).try_to_dtype(x.dtype())?, index))
 }
 
-/// Maxima over windows, and their flat places in the plane.
-pub(crate) fn max_pool(op: &'static str, rank: usize, x: &Tensor, pooling: &Pooling) -> Result<(Tensor, Tensor)> {
-    largest(x, pooling.geometry(op, rank, x)?)
+/// Maxima over windows.
+pub(crate) fn max_pool(op: &'static str, rank: usize, x: &Tensor, pooling: &Pooling) -> Result<Tensor> {
+    Ok(largest(x, pooling.geometry(op, rank, x)?)?.0)
 }
 
-/// Maxima over windows that divide the input evenly into `sizes`, and their flat places in the plane.
-pub(crate) fn adaptive_max_pool(op: &'static str, rank: usize, x: &Tensor, sizes: &Shape) -> Result<(Tensor, Tensor)> {
-    largest(x, adaptive(op, rank, x, sizes)?)
+/// Maxima over windows that divide the input evenly into `sizes`.
+pub(crate) fn adaptive_max_pool(op: &'static str, rank: usize, x: &Tensor, sizes: &Shape) -> Result<Tensor> {
+    Ok(largest(x, adaptive(op, rank, x, sizes)?)?.0)
+}
+
+/// [`max_pool`], and the flat places of the maxima in their planes.
+pub(crate) fn max_pool_with_indices(
+    op: &'static str,
+    rank: usize,
+    x: &Tensor,
+    pooling: &Pooling,
+) -> Result<(Tensor, Tensor)> {
+    let (y, index) = largest(x, pooling.geometry(op, rank, x)?)?;
+    Ok((y, index.try_to_dtype(DType::I64)?))
+}
+
+/// [`adaptive_max_pool`], and the flat places of the maxima in their planes.
+pub(crate) fn adaptive_max_pool_with_indices(
+    op: &'static str,
+    rank: usize,
+    x: &Tensor,
+    sizes: &Shape,
+) -> Result<(Tensor, Tensor)> {
+    let (y, index) = largest(x, adaptive(op, rank, x, sizes)?)?;
+    Ok((y, index.try_to_dtype(DType::I64)?))
 }
 
 /// Means over windows.
@@ -406,7 +434,7 @@ pub(crate) fn max_unpool(y: &Tensor, index: &Tensor, sizes: &Shape) -> Result<Te
     }
     let (input, output) = (last_three(1, sizes), last_three(1, output));
     let geometry = Geometry { name: "max_unpool", rank, input, output, windows: Windows::Adaptive };
-    apply(PlaceMaxima(geometry), &[&wide(y)?, index])?.try_to_dtype(y.dtype())
+    apply(PlaceMaxima(geometry), &[&wide(y)?, &index.try_to_dtype(DType::I32)?])?.try_to_dtype(y.dtype())
 }
 
 pub(crate) fn cases() -> Cases {

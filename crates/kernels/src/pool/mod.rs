@@ -65,6 +65,12 @@ impl PoolElement for f64 {}
 
 /// A number of which the largest is looked for.
 pub(crate) trait Largest: Number {
+    /// Every second element.
+    #[inline(always)]
+    fn evens<S: Simd>(_: S, x: &[Self; 2 * LANES]) -> [Self; LANES] {
+        std::array::from_fn(|i| x[2 * i])
+    }
+
     /// Where a value is larger than the best, or not a number, it becomes the best, and `first + steps` its place.
     #[inline(always)]
     #[allow(clippy::eq_op)] // a NaN is what differs from itself
@@ -87,6 +93,13 @@ pub(crate) trait Largest: Number {
 impl Largest for f64 {}
 
 impl Largest for f32 {
+    #[inline(always)]
+    fn evens<S: Simd>(simd: S, x: &[f32; 2 * LANES]) -> [f32; LANES] {
+        let (chunks, mut evens) = (x.as_chunks::<LANES>().0, [0.0; LANES]);
+        simd.store(simd.evens(simd.load(&chunks[0]), simd.load(&chunks[1])), &mut evens);
+        evens
+    }
+
     #[inline(always)]
     fn keep_larger<S: Simd>(
         simd: S,

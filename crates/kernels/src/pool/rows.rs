@@ -106,7 +106,11 @@ impl<T: Largest> Kernel for MaxPlane<'_, T> {
                                 from - block..(tap.output + tap.count).min(block + outputs.len()).max(from) - block;
                             let first = (z * height + y) * width + tap.input + (from - tap.output) * stride;
                             let first_lane = first.wrapping_sub(lanes.start * stride);
-                            let values = with_stride!(stride, take(self.x, first_lane, lanes));
+                            let ahead = self.x.get(first_lane..).and_then(|x| x.first_chunk());
+                            let values = match ahead.filter(|_| stride == 2 && lanes == (0..LANES)) {
+                                Some(x) => T::evens(simd, x),
+                                None => with_stride!(stride, take(self.x, first_lane, lanes)),
+                            };
                             T::keep_larger(simd, &values, first_lane as u32, &steps, &mut best, &mut places);
                         }
                     }
@@ -124,7 +128,6 @@ fn take<T: Number, const STRIDE: usize>(x: &[T], first: usize, lanes: Range<usiz
     let stride = if STRIDE > 0 { STRIDE } else { stride };
     let mut values = [T::NEGATIVE_INFINITY; LANES];
     match x.get(first..).and_then(|x| x.get(..(LANES - 1) * stride + 1)) {
-        Some(x) if lanes == (0..LANES) => values = std::array::from_fn(|i| x[i * stride]),
         // All are there to be read, and then chosen from, without a branch.
         Some(x) => {
             for (i, value) in values.iter_mut().enumerate() {

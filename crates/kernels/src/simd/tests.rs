@@ -41,6 +41,7 @@ impl Kernel for Everything {
             s.with_sign_of(s.abs(a), b),
             s.power_of_two(small),
             s.polynomial(a, [1.0, 2.0, 3.0]),
+            s.evens(a, b),
         ];
         results
             .map(|x| {

@@ -16,6 +16,7 @@ pub(crate) trait Number:
     + AddAssign
 {
     const ZERO: Self;
+    const ONE: Self;
     const INFINITY: Self;
     const NEGATIVE_INFINITY: Self;
 
@@ -27,6 +28,7 @@ macro_rules! number {
     ($type:ty) => {
         impl Number for $type {
             const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
             const INFINITY: Self = <$type>::INFINITY;
             const NEGATIVE_INFINITY: Self = <$type>::NEG_INFINITY;
 

@@ -10,6 +10,7 @@ pub mod copy;
 pub mod fourier;
 pub mod gemm;
 pub mod math;
+pub mod norm;
 mod number;
 pub mod pool;
 pub mod random;

@@ -22,6 +22,12 @@ pub(crate) trait Number:
 
     /// `self · factor + addend`, rounded once.
     fn fma(self, factor: Self, addend: Self) -> Self;
+
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+
+    /// The nearest number of this type.
+    fn from_f64(x: f64) -> Self;
 }
 
 macro_rules! number {
@@ -35,6 +41,16 @@ macro_rules! number {
             #[inline(always)]
             fn fma(self, factor: Self, addend: Self) -> Self {
                 self.mul_add(factor, addend)
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $type
             }
         }
     };

@@ -24,6 +24,8 @@ impl SoftmaxElement for f64 {}
 pub(crate) trait Exponential: Number {
     /// `y = exp(x - shift)`
     fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
+    /// `y = exp(x - shift)`, a shift for each element.
+    fn exp_differences<S: Simd>(s: S, x: &[Self], shift: &[Self], y: &mut [Self]);
     fn log(self) -> Self;
 
     /// [`rows`], compiled in this crate and not again in every crate that calls it.
@@ -47,6 +49,23 @@ impl Exponential for f32 {
         }
     }
 
+    #[inline(always)]
+    fn exp_differences<S: Simd>(s: S, x: &[f32], shift: &[f32], y: &mut [f32]) {
+        let ((x, x_rest), (shift, shift_rest)) = (x.as_chunks::<LANES>(), shift.as_chunks::<LANES>());
+        let (y, y_rest) = y.as_chunks_mut::<LANES>();
+        for ((x, shift), y) in x.iter().zip(shift).zip(y) {
+            s.store(exp(s, s.sub(s.load(x), s.load(shift))), y);
+        }
+        if !x_rest.is_empty() {
+            let mut rest = [[0.0; LANES]; 2];
+            rest[0][..x_rest.len()].copy_from_slice(x_rest);
+            rest[1][..x_rest.len()].copy_from_slice(shift_rest);
+            let value = exp(s, s.sub(s.load(&rest[0]), s.load(&rest[1])));
+            s.store(value, &mut rest[0]);
+            y_rest.copy_from_slice(&rest[0][..x_rest.len()]);
+        }
+    }
+
     fn log(self) -> f32 {
         libm::logf(self)
     }
@@ -60,6 +79,13 @@ impl Exponential for f64 {
     #[inline(always)]
     fn exp_shifted<S: Simd>(_: S, x: &[f64], shift: f64, y: &mut [f64]) {
         for (&x, y) in x.iter().zip(y) {
+            *y = libm::exp(x - shift);
+        }
+    }
+
+    #[inline(always)]
+    fn exp_differences<S: Simd>(_: S, x: &[f64], shift: &[f64], y: &mut [f64]) {
+        for ((&x, &shift), y) in x.iter().zip(shift).zip(y) {
             *y = libm::exp(x - shift);
         }
     }

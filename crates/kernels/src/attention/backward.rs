@@ -90,28 +90,28 @@ impl<T: AttentionElement> Sweep<'_, T> {
                     self.tile(head, &q, &k, scaled, means, weights, slopes);
                     let incoming = self.attended.gradient.matrix(head, q.start);
                     if side.keys {
-                        let (p, s) = (Mat::transposed(weights, n), Mat::transposed(slopes, n));
+                        let (p, s) = (Mat::row_major(weights, m), Mat::row_major(slopes, m));
                         gemm(n, value_width, m, p, incoming, by_value, Init::Accumulate);
                         gemm(n, width, m, s, Mat::row_major(scaled, width), by_key, Init::Accumulate);
                     }
                     if side.queries {
                         let to = &mut by_query[(q.start - queries.start) * width..][..m * width];
                         let keys = self.inputs.key.matrix(head, k.start);
-                        gemm(m, width, n, Mat::row_major(slopes, n), keys, to, Init::Accumulate);
+                        gemm(m, width, n, Mat::transposed(slopes, m), keys, to, Init::Accumulate);
                     }
                 }
                 if side.keys {
-                    store(&self.key, head, k.start, by_key, T::ONE);
-                    store(&self.value, head, k.start, by_value, T::ONE);
+                    dispatch(Store { target: &self.key, head, first: k.start, rows: by_key, factor: T::ONE });
+                    dispatch(Store { target: &self.value, head, first: k.start, rows: by_value, factor: T::ONE });
                 }
             }
             if side.queries {
-                store(&self.query, head, queries.start, by_query, scale);
+                dispatch(Store { target: &self.query, head, first: queries.start, rows: by_query, factor: scale });
             }
         });
     }
 
-    /// One tile: the weights and the gradients of the scores, `[queries, keys]` each, from the scaled queries.
+    /// One tile: the weights and the gradients of the scores, `[keys, queries]` each.
     #[allow(clippy::too_many_arguments)] // the tile's parts, each a slice of one work space
     fn tile(
         &self,
@@ -126,78 +126,116 @@ impl<T: AttentionElement> Sweep<'_, T> {
         let Attended { out, log_sum, gradient } = self.attended;
         let (m, n, value_width) = (queries.len(), keys.len(), self.inputs.value_width);
         self.inputs.scaled_queries(head, queries, scaled);
-        for (query, mean) in queries.clone().zip(&mut *means) {
-            let (out, gradient) = (out.row(head, query, value_width), gradient.row(head, query, value_width));
-            *mean = dispatch(Product(out, gradient));
-        }
+        dispatch(Products { out, gradient, head, first: queries.start, width: value_width, to: means });
         // The scores pass through `slopes`, which the products with the values then replace.
         self.inputs.scores(head, scaled, queries, keys, slopes);
         let log_sum = &log_sum[head * self.inputs.queries..][queries.clone()];
-        let seen = |row: usize| self.inputs.seen(queries.start + row, keys);
-        dispatch(Weigh { scores: slopes, n, seen, log_sum, weights });
-        let (rows, values) = (gradient.matrix(head, queries.start), self.inputs.value.matrix(head, keys.start));
-        gemm(m, n, value_width, rows, values.t(), slopes, Init::Zero);
-        dispatch(Slopes { weights, n, means, slopes });
+        dispatch(Weigh { scores: slopes, log_sum, weights });
+        let (values, columns) = (self.inputs.value.matrix(head, keys.start), gradient.matrix(head, queries.start).t());
+        gemm(n, m, value_width, values, columns, slopes, Init::Zero);
+        dispatch(Slopes { weights, means, slopes });
         if let Some(scores) = &self.scores {
-            for (query, row) in queries.clone().zip(slopes.chunks_exact(n)) {
+            for (i, query) in queries.clone().enumerate() {
                 let first = (head * self.inputs.queries + query) * self.inputs.keys;
                 // SAFETY: the queries with these keys are this task's alone.
-                unsafe { scores.range(first + keys.start..first + keys.end) }.copy_from_slice(row);
+                let to = unsafe { scores.range(first + keys.start..first + keys.end) };
+                to.iter_mut().zip(slopes[i..].iter().step_by(m)).for_each(|(to, &s)| *to = s);
             }
         }
     }
 }
 
-/// Rows `first..` of a head become `factor·rows`.
-fn store<T: Exponential>(target: &Target<T>, head: usize, first: usize, rows: &[T], factor: T) {
-    for (i, row) in rows.chunks_exact(target.columns.max(1)).enumerate() {
-        // SAFETY: the rows are this task's alone.
-        let to = unsafe { target.row(head, first + i) };
-        to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * factor);
-    }
+/// Rows `first..` of a head become `factor·rows`. The rows are this task's alone.
+struct Store<'a, T> {
+    target: &'a Target<'a, T>,
+    head: usize,
+    first: usize,
+    rows: &'a [T],
+    factor: T,
 }
 
-/// The scalar product of two rows.
-struct Product<'a, T>(&'a [T], &'a [T]);
-
-impl<T: Exponential> Kernel for Product<'_, T> {
-    type Output = T;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> T {
-        fold_inline::<T, Dot>(self.0, self.1)
-    }
-}
-
-/// The weights of a tile from its scores: `exp(score − log_sum)`, zero for what a row does not see.
-struct Weigh<'a, T, F> {
-    scores: &'a [T],
-    n: usize,
-    seen: F,
-    log_sum: &'a [T],
-    weights: &'a mut [T],
-}
-
-impl<T: Exponential, F: Fn(usize) -> usize> Kernel for Weigh<'_, T, F> {
+impl<T: Exponential> Kernel for Store<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        for (row, &log_sum) in self.log_sum.iter().enumerate() {
-            let seen = (self.seen)(row);
-            let (weights, hidden) = self.weights[row * self.n..][..self.n].split_at_mut(seen);
-            T::exp_shifted(s, &self.scores[row * self.n..][..seen], log_sum, weights);
-            hidden.fill(T::ZERO);
+    fn run<S: Simd>(self, _: S) {
+        for (i, row) in self.rows.chunks_exact(self.target.columns.max(1)).enumerate() {
+            // SAFETY: who makes a `Store` promises it.
+            let to = unsafe { self.target.row(self.head, self.first + i) };
+            to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * self.factor);
         }
     }
 }
 
-/// `slopes = weights∘(slopes − mean of the row)`
-struct Slopes<'a, T> {
-    weights: &'a [T],
-    n: usize,
-    means: &'a [T],
-    slopes: &'a mut [T],
+/// The scalar products of the rows of a result and its gradient.
+pub(super) struct Products<'a, T> {
+    pub out: &'a Heads<'a, T>,
+    pub gradient: &'a Heads<'a, T>,
+    pub head: usize,
+    pub first: usize,
+    pub width: usize,
+    pub to: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Products<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        for (i, to) in self.to.iter_mut().enumerate() {
+            let row = |of: &Heads<'_, T>| {
+                let first = of.offsets[self.head] + (self.first + i) * of.row;
+                first..first + self.width
+            };
+            let mut lanes = [T::ZERO; LANES];
+            if self.width > 0 {
+                let (x, y) = (&self.out.data[row(self.out)], &self.gradient.data[row(self.gradient)]);
+                let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+                for (x, y) in x.iter().zip(y) {
+                    for k in 0..LANES {
+                        lanes[k] = x[k].fma(y[k], lanes[k]);
+                    }
+                }
+                lanes.iter_mut().zip(x_rest.iter().zip(y_rest)).for_each(|(sum, (&x, &y))| *sum = x.fma(y, *sum));
+            }
+            for half in [8, 4, 2, 1] {
+                for k in 0..half {
+                    lanes[k] += lanes[k + half];
+                }
+            }
+            *to = lanes[0];
+        }
+    }
+}
+
+/// The weights of a tile from its scores: `exp(score − log_sum)`.
+pub(super) struct Weigh<'a, T> {
+    /// `[keys, queries]`
+    pub scores: &'a [T],
+    /// `[queries]`
+    pub log_sum: &'a [T],
+    pub weights: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Weigh<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let m = self.log_sum.len();
+        for (scores, weights) in self.scores.chunks_exact(m).zip(self.weights.chunks_exact_mut(m)) {
+            T::exp_differences(s, scores, self.log_sum, weights);
+        }
+    }
+}
+
+/// `slopes = weights∘(slopes − mean of the query)`
+pub(super) struct Slopes<'a, T> {
+    /// `[keys, queries]`
+    pub weights: &'a [T],
+    /// `[queries]`
+    pub means: &'a [T],
+    pub slopes: &'a mut [T],
 }
 
 impl<T: Exponential> Kernel for Slopes<'_, T> {
@@ -205,9 +243,10 @@ impl<T: Exponential> Kernel for Slopes<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let rows = self.weights.chunks_exact(self.n).zip(self.slopes.chunks_exact_mut(self.n));
-        for ((weights, slopes), &mean) in rows.zip(self.means) {
-            slopes.iter_mut().zip(weights).for_each(|(s, &p)| *s = p * (*s - mean));
+        let m = self.means.len();
+        for (weights, slopes) in self.weights.chunks_exact(m).zip(self.slopes.chunks_exact_mut(m)) {
+            let parts = weights.iter().zip(self.means);
+            slopes.iter_mut().zip(parts).for_each(|(s, (&p, &mean))| *s = p * (*s - mean));
         }
     }
 }

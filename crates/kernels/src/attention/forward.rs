@@ -1,7 +1,6 @@
 //! The forward pass: a block of queries meets all keys, with a softmax that is corrected on the way.
 
 use super::*;
-use crate::reduce::{Fold, Max, Sum};
 use crate::scratch;
 
 pub(super) fn run<T: AttentionElement>(inputs: &Attention<T>, out: HeadsMut<T>, log_sum: &mut [T]) {
@@ -31,81 +30,109 @@ fn attend<T: AttentionElement>(
     log_sum: &mut [T],
 ) {
     let (m, width, value_width) = (queries.len(), inputs.width, inputs.value_width);
-    scratch::with(m * (width + 2 * BLOCK + value_width + 2), |space| {
+    scratch::with(m * (width + 2 * BLOCK + value_width + 5), |space| {
         let (scaled, space) = space.split_at_mut(m * width);
         let (scores, space) = space.split_at_mut(m * BLOCK);
         let (weights, space) = space.split_at_mut(m * BLOCK);
         let (gathered, space) = space.split_at_mut(m * value_width);
-        let (largest, sums) = space.split_at_mut(m);
+        let (largest, space) = space.split_at_mut(m);
+        let (sums, room) = space.split_at_mut(m);
         inputs.scaled_queries(head, &queries, scaled);
         gathered.fill(T::ZERO);
         largest.fill(T::NEGATIVE_INFINITY);
         sums.fill(T::ZERO);
         for keys in blocks(inputs.keys).filter(|keys| inputs.meet(&queries, keys)) {
             let n = keys.len();
-            let (scores, weights) = (&mut scores[..m * n], &mut weights[..m * n]);
+            let (scores, weights) = (&mut scores[..n * m], &mut weights[..n * m]);
             inputs.scores(head, scaled, &queries, &keys, scores);
-            let seen = |row: usize| inputs.seen(queries.start + row, &keys);
-            let (gathered, largest, sums) = (&mut *gathered, &mut *largest, &mut *sums);
-            dispatch(Reweigh { scores, weights, n, seen, gathered, largest, sums });
-            let rows = Mat::row_major(weights, n);
+            let (gathered, largest, sums, room) = (&mut *gathered, &mut *largest, &mut *sums, &mut *room);
+            dispatch(Reweigh { scores, weights, gathered, largest, sums, room });
+            let rows = Mat::transposed(weights, m);
             gemm(m, value_width, n, rows, inputs.value.matrix(head, keys.start), gathered, Init::Accumulate);
         }
-        for row in 0..m {
-            // SAFETY: the block of queries is this task's alone.
-            let to = unsafe { out.row(head, queries.start + row) };
-            if largest[row] == T::NEGATIVE_INFINITY {
-                to.fill(T::ZERO);
-                log_sum[row] = T::INFINITY;
-                continue;
-            }
-            let share = T::ONE / sums[row];
-            let gathered = &gathered[row * value_width..][..value_width];
-            to.iter_mut().zip(gathered).for_each(|(to, &x)| *to = x * share);
-            log_sum[row] = largest[row] + sums[row].log();
-        }
+        dispatch(Finish { out, head, first: queries.start, gathered, largest, sums, log_sum });
     });
 }
 
-/// The weights of a tile of scores relative to the largest score so far; what came before is rescaled to it.
-struct Reweigh<'a, T, F> {
-    scores: &'a [T],
-    weights: &'a mut [T],
-    /// Keys of the tile.
-    n: usize,
-    /// How many of them a row sees: the first.
-    seen: F,
-    /// `[rows, value_width]`
-    gathered: &'a mut [T],
-    largest: &'a mut [T],
-    sums: &'a mut [T],
+/// The results of a block of queries, which are this task's alone, and the logarithms of their sums.
+struct Finish<'a, T> {
+    out: &'a Target<'a, T>,
+    head: usize,
+    first: usize,
+    gathered: &'a [T],
+    largest: &'a [T],
+    sums: &'a [T],
+    log_sum: &'a mut [T],
 }
 
-impl<T: Exponential, F: Fn(usize) -> usize> Kernel for Reweigh<'_, T, F> {
+impl<T: Exponential> Kernel for Finish<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let width = self.out.columns;
+        for (i, log_sum) in self.log_sum.iter_mut().enumerate() {
+            // SAFETY: who makes a `Finish` promises it.
+            let to = unsafe { self.out.row(self.head, self.first + i) };
+            if self.largest[i] == T::NEGATIVE_INFINITY && self.sums[i] == T::ZERO {
+                to.fill(T::ZERO);
+                *log_sum = T::INFINITY;
+                continue;
+            }
+            let share = T::ONE / self.sums[i];
+            to.iter_mut().zip(&self.gathered[i * width..][..width]).for_each(|(to, &x)| *to = x * share);
+            *log_sum = self.largest[i] + self.sums[i].log();
+        }
+    }
+}
+
+/// The weights of a tile of scores relative to the largest score of each query so far; what came before is rescaled to
+/// that.
+pub(super) struct Reweigh<'a, T> {
+    /// `[keys, queries]`
+    pub scores: &'a [T],
+    pub weights: &'a mut [T],
+    /// `[queries, value_width]`
+    pub gathered: &'a mut [T],
+    /// `[queries]`
+    pub largest: &'a mut [T],
+    /// `[queries]`
+    pub sums: &'a mut [T],
+    /// Three numbers for each query.
+    pub room: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for Reweigh<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let width = self.gathered.len() / self.sums.len();
-        for (row, sum) in self.sums.iter_mut().enumerate() {
-            let seen = (self.seen)(row);
-            let scores = &self.scores[row * self.n..][..seen];
-            let (weights, hidden) = self.weights[row * self.n..][..self.n].split_at_mut(seen);
-            let before = self.largest[row];
-            let largest = Max::merge(before, fold_inline::<T, Max>(scores, scores));
-            // Where nothing has been seen the differences to -∞ would be NaN; to zero they are -∞, and the weights 0.
-            let shift = if largest == T::NEGATIVE_INFINITY { T::ZERO } else { largest };
-            T::exp_shifted(s, scores, shift, weights);
-            hidden.fill(T::ZERO);
-            let total = fold_inline::<T, Sum>(weights, weights);
-            if largest != before && *sum != T::ZERO {
-                let mut factor = [T::ZERO];
-                T::exp_shifted(s, &[before], shift, &mut factor);
-                *sum = *sum * factor[0];
-                self.gathered[row * width..][..width].iter_mut().for_each(|x| *x = *x * factor[0]);
+        let Reweigh { scores, weights, gathered, largest, sums, room } = self;
+        let (m, width) = (sums.len(), gathered.len() / sums.len());
+        let (shift, room) = room.split_at_mut(m);
+        let (factor, total) = room.split_at_mut(m);
+        // A NaN is passed over here and comes back with its exponential.
+        total.copy_from_slice(largest);
+        for row in scores.chunks_exact(m) {
+            largest.iter_mut().zip(row).for_each(|(largest, &x)| *largest = if x > *largest { x } else { *largest });
+        }
+        // Where nothing has been seen the differences to -∞ would be NaN; to zero they are -∞, and the weights 0.
+        for (shift, &largest) in shift.iter_mut().zip(&*largest) {
+            *shift = if largest == T::NEGATIVE_INFINITY { T::ZERO } else { largest };
+        }
+        T::exp_differences(s, total, shift, factor);
+        total.fill(T::ZERO);
+        for (row, weights) in scores.chunks_exact(m).zip(weights.chunks_exact_mut(m)) {
+            T::exp_differences(s, row, shift, weights);
+            total.iter_mut().zip(weights).for_each(|(total, &mut p)| *total += p);
+        }
+        for ((sum, &factor), &total) in sums.iter_mut().zip(&*factor).zip(&*total) {
+            *sum = sum.fma(factor, total);
+        }
+        for (i, &factor) in factor.iter().enumerate() {
+            if factor != T::ONE {
+                gathered[i * width..][..width].iter_mut().for_each(|x| *x = *x * factor);
             }
-            *sum += total;
-            self.largest[row] = largest;
         }
     }
 }

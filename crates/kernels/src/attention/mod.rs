@@ -13,8 +13,7 @@ mod forward;
 use std::ops::Range;
 
 use crate::gemm::{GemmElement, Init, Mat, gemm};
-use crate::reduce::{Dot, fold_inline};
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::softmax::{Exponential, SoftmaxElement};
 use crate::threads::{SharedMut, parallel_for};
 
@@ -38,12 +37,6 @@ impl<'a, T> Heads<'a, T> {
     /// The matrix of a head from row `first` on.
     fn matrix(&self, head: usize, first: usize) -> Mat<'a, T> {
         Mat::new(self.data.get(self.offsets[head] + first * self.row..).unwrap_or(&[]), self.row, 1)
-    }
-
-    /// `columns` elements of a row.
-    fn row(&self, head: usize, row: usize, columns: usize) -> &'a [T] {
-        let first = self.offsets[head] + row * self.row;
-        if columns == 0 { &[] } else { &self.data[first..first + columns] }
     }
 
     #[track_caller]
@@ -255,45 +248,69 @@ impl<T: AttentionElement> Attention<'_, T> {
         !self.causal || keys.start < queries.end
     }
 
-    /// Keys of the block `keys` that the query sees, as far as the causal rule goes: the first so many.
-    fn seen(&self, query: usize, keys: &Range<usize>) -> usize {
-        if self.causal { (query + 1).clamp(keys.start, keys.end) - keys.start } else { keys.len() }
-    }
-
     /// `to = scale·Q` for a block of queries.
     fn scaled_queries(&self, head: usize, queries: &Range<usize>, to: &mut [T]) {
-        for (query, to) in queries.clone().zip(to.chunks_exact_mut(self.width.max(1))) {
-            let row = self.query.row(head, query, self.width);
-            to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * self.scale);
-        }
+        let Attention { query, width, scale, .. } = *self;
+        dispatch(ScaledRows { query, head, first: queries.start, width, scale, to });
     }
 
-    /// The scores `[queries, keys]` of two blocks, masked but for the causal rule.
+    /// The scores of two blocks, -∞ where they are hidden: `[keys, queries]`.
+    ///
+    /// A tile lies with the queries as its columns, so that all that is done to the scores of one query is done to
+    /// many at once.
     fn scores(&self, head: usize, scaled: &[T], queries: &Range<usize>, keys: &Range<usize>, to: &mut [T]) {
         let (m, n) = (queries.len(), keys.len());
-        let rows = Mat::row_major(scaled, self.width);
-        gemm(m, n, self.width, rows, self.key.matrix(head, keys.start).t(), to, Init::Zero);
-        let Some(mask) = &self.mask else { return };
-        for (query, row) in queries.clone().zip(to.chunks_exact_mut(n)) {
-            let first = mask.offsets[head] + query * mask.row + keys.start * mask.column;
-            let reach = first..first + (n - 1) * mask.column + 1;
-            match mask.values {
-                MaskValues::Seen(all) => {
-                    let seen = &all[reach];
-                    row.iter_mut().enumerate().for_each(|(j, s)| {
-                        if !seen[j * mask.column] {
-                            *s = T::NEGATIVE_INFINITY;
-                        }
-                    });
-                }
-                MaskValues::Added(all) if mask.column == 1 => {
-                    row.iter_mut().zip(&all[reach]).for_each(|(s, &added)| *s += added);
-                }
-                MaskValues::Added(all) => {
-                    let added = &all[reach];
-                    row.iter_mut().enumerate().for_each(|(j, s)| *s += added[j * mask.column]);
+        let columns = Mat::row_major(scaled, self.width).t();
+        gemm(n, m, self.width, self.key.matrix(head, keys.start), columns, to, Init::Zero);
+        if let Some(mask) = &self.mask {
+            for (key, row) in keys.clone().zip(to.chunks_exact_mut(m)) {
+                let first = mask.offsets[head] + queries.start * mask.row + key * mask.column;
+                let reach = first..first + (m - 1) * mask.row + 1;
+                match mask.values {
+                    MaskValues::Added(all) => {
+                        let added = &all[reach];
+                        row.iter_mut().enumerate().for_each(|(i, s)| *s += added[i * mask.row]);
+                    }
+                    MaskValues::Seen(all) => {
+                        let seen = &all[reach];
+                        row.iter_mut().enumerate().for_each(|(i, s)| {
+                            *s = if seen[i * mask.row] { *s } else { T::NEGATIVE_INFINITY };
+                        });
+                    }
                 }
             }
+        }
+        if self.causal && keys.end > queries.start + 1 {
+            for (key, row) in keys.clone().zip(to.chunks_exact_mut(m)) {
+                row[..key.saturating_sub(queries.start).min(m)].fill(T::NEGATIVE_INFINITY);
+            }
+        }
+    }
+}
+
+/// Rows of a head multiplied by a number, one after the other.
+struct ScaledRows<'a, T> {
+    query: Heads<'a, T>,
+    head: usize,
+    first: usize,
+    width: usize,
+    scale: T,
+    to: &'a mut [T],
+}
+
+impl<T: Exponential> Kernel for ScaledRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        if self.width == 0 {
+            return;
+        }
+        let mut from = self.query.offsets[self.head] + self.first * self.query.row;
+        for to in self.to.chunks_exact_mut(self.width) {
+            let row = &self.query.data[from..from + self.width];
+            to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * self.scale);
+            from += self.query.row;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Attention against its formula in f64, and against itself under other partitions.
 
 use super::*;
+use crate::simd::{available, dispatch_on};
 use crate::threads::set_threads;
 
 /// One problem: its inputs one after the other, each head's rows among those of the other heads.
@@ -49,7 +50,7 @@ impl Case {
             value: numbers(self.heads * self.keys * self.value_width, 3),
             gradient: numbers(self.heads * self.queries * self.value_width, 4),
             // The first query of every three sees nothing at all.
-            seen: seen.map(|(i, x)| x > -0.4 && i / self.keys % 3 != 0).collect(),
+            seen: seen.map(|(i, x)| x > -0.4 && !(i / self.keys).is_multiple_of(3)).collect(),
             added: numbers(self.heads * self.keys, 6).iter().map(|x| 2.0 * x).collect(),
             scale: 1.0 / (self.width as f64).sqrt() * 3.0,
         }
@@ -235,6 +236,44 @@ fn threads_and_other_heads_do_not_change_a_bit() {
     for (k, width) in [(0, 8), (2, 16), (3, 16), (4, 8)] {
         let of_many: Vec<f32> = many.0[k].chunks(9 * width).flat_map(|row| row[..3 * width].to_vec()).collect();
         assert!(few.0[k] == of_many, "result {k}");
+    }
+}
+
+#[test]
+fn instruction_sets_do_not_matter() {
+    let (queries, keys, width) = (37, 20, 21);
+    let cast = |seed, len: usize| numbers(len, seed).into_iter().map(|x| 3.0 * x as f32).collect::<Vec<_>>();
+    let mut scores = cast(1, keys * queries);
+    scores.iter_mut().step_by(3).for_each(|x| *x = f32::NEG_INFINITY);
+    let (out, gradient) = (cast(2, queries * width), cast(3, queries * width));
+    let run = |isa| {
+        let (mut weights, mut gathered) = (vec![0.0; scores.len()], out.clone());
+        let (mut largest, mut sums) = (vec![0.5; queries], vec![2.0; queries]);
+        let mut room = vec![0.0; 3 * queries];
+        let scores = &scores[..];
+        dispatch_on(
+            isa,
+            forward::Reweigh {
+                scores,
+                weights: &mut weights,
+                gathered: &mut gathered,
+                largest: &mut largest,
+                sums: &mut sums,
+                room: &mut room,
+            },
+        );
+        let mut again = vec![0.0; scores.len()];
+        dispatch_on(isa, backward::Weigh { scores, log_sum: &largest, weights: &mut again });
+        let rows = |data| Heads { data, offsets: &[0], row: width };
+        let (out, gradient, mut means) = (rows(&out), rows(&gradient), vec![0.0; queries]);
+        let products = backward::Products { out: &out, gradient: &gradient, head: 0, first: 0, width, to: &mut means };
+        dispatch_on(isa, products);
+        let mut slopes = scores.iter().map(|x| x.max(-1.0)).collect::<Vec<_>>();
+        dispatch_on(isa, backward::Slopes { weights: &again, means: &means, slopes: &mut slopes });
+        [weights, gathered, largest, sums, again, means, slopes]
+    };
+    for isa in available() {
+        assert!(run(isa) == run(available()[0]), "{isa:?}");
     }
 }
 

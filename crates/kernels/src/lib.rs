@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod conv;
 pub mod copy;
+pub mod cross_entropy;
 pub mod fourier;
 pub mod gemm;
 pub mod math;

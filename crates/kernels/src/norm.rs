@@ -305,6 +305,7 @@ impl<T: Number> Kernel for Backward<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{available, dispatch_on};
     use crate::threads::set_threads;
 
     fn numbers(len: usize, seed: usize) -> Vec<f64> {
@@ -397,6 +398,36 @@ mod tests {
                     assert!((single - exact).abs() <= 1e-5 * size, "{sizes:?} {kind} {k}: {single} {exact}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn instruction_sets_do_not_matter() {
+        let (channels, samples) = (101, 3);
+        let x = numbers(samples * channels, 1).iter().map(|&x| x as f32).collect::<Vec<_>>();
+        let weight = &x[..channels];
+        let norm = Normalization {
+            samples,
+            groups: 1,
+            channels,
+            length: 1,
+            eps: 1e-5f32,
+            centred: true,
+            weight: Some(weight),
+            bias: Some(weight),
+        };
+        let run = |isa| {
+            let (mut y, mut mean, mut scale) = (vec![0.0; x.len()], vec![0.0; samples], vec![0.0; samples]);
+            let forward = Forward { norm: &norm, first: 0, x: &x, y: &mut y, mean: &mut mean, scale: &mut scale };
+            dispatch_on(isa, forward);
+            let (mut dx, mut dw, mut db) = (vec![0.0; x.len()], vec![0.0; channels], vec![0.0; channels]);
+            let kept = Normalized { x: &x, gradient: &y, mean: &mean, scale: &scale };
+            let to = NormGradients { x: &mut dx, weight: &mut dw, bias: &mut db };
+            dispatch_on(isa, Backward { norm: &norm, first: 0, kept, to });
+            [y, mean, scale, dx, dw, db]
+        };
+        for isa in available() {
+            assert!(run(isa) == run(available()[0]), "{isa:?}");
         }
     }
 

@@ -18,6 +18,9 @@ use crate::threads::{SharedMut, for_chunks};
 /// Elements that one task computes; shorter slices are not worth a fork.
 const TASK: usize = 1 << 14;
 
+/// Elements between those that are computed and those that are asked for from memory: half a page.
+const AHEAD: usize = 512;
+
 /// A function of one f32, 16 lanes at a time.
 trait Function: Send + Sync {
     fn apply<S: Simd>(s: S, x: S::F) -> S::F;
@@ -37,6 +40,9 @@ impl<F: Function> Kernel for Map<'_, F> {
     fn run<S: Simd>(self, s: S) {
         let ((x, x_rest), (y, y_rest)) = (self.x.as_chunks::<LANES>(), self.y.as_chunks_mut::<LANES>());
         for (x, y) in x.iter().zip(y) {
+            // Costly functions keep a processor from looking far enough ahead by itself.
+            s.will_read(x.as_ptr().wrapping_add(AHEAD));
+            s.will_write(y.as_ptr().wrapping_add(AHEAD));
             s.store(F::apply(s, s.load(x)), y);
         }
         if !x_rest.is_empty() {
@@ -95,6 +101,9 @@ impl<F: Function2> Kernel for Map2<'_, F> {
         let ((x, x_rest), (y, y_rest)) = (self.x.as_chunks::<LANES>(), self.y.as_chunks::<LANES>());
         let (out, out_rest) = self.out.as_chunks_mut::<LANES>();
         for ((x, y), out) in x.iter().zip(y).zip(out) {
+            s.will_read(x.as_ptr().wrapping_add(AHEAD));
+            s.will_read(y.as_ptr().wrapping_add(AHEAD));
+            s.will_write(out.as_ptr().wrapping_add(AHEAD));
             s.store(F::apply(s, s.load(x), s.load(y)), out);
         }
         if !x_rest.is_empty() {

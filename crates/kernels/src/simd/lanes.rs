@@ -52,6 +52,14 @@ pub(crate) trait Simd: Copy {
     fn to_int(self, a: Self::F) -> Self::I;
     fn to_float(self, a: Self::I) -> Self::F;
 
+    /// Hints that the element at `at`, which need not exist, will soon be read.
+    #[inline(always)]
+    fn will_read(self, _at: *const f32) {}
+
+    /// Hints that the element at `at`, which need not exist, will soon be written.
+    #[inline(always)]
+    fn will_write(self, _at: *const f32) {}
+
     #[inline(always)]
     fn neg(self, a: Self::F) -> Self::F {
         self.with_bits(self.xor(self.bits(a), self.splat_i(i32::MIN)))

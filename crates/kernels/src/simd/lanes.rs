@@ -94,6 +94,14 @@ pub(crate) trait Simd: Copy {
         self.with_bits(self.shift_left::<23>(self.add_i(n, self.splat_i(127))))
     }
 
+    /// `x·2ⁿ`, rounded once, for an integral `n` in -252 … 254 and an `x` near 1.
+    #[inline(always)]
+    fn scale(self, x: Self::F, n: Self::F) -> Self::F {
+        let n = self.to_int(n);
+        let half = self.shift_right::<1>(n);
+        self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(self.sub_i(n, half)))
+    }
+
     /// The polynomial with these coefficients, the constant term first, by Horner's rule.
     #[inline(always)]
     fn polynomial<const N: usize>(self, x: Self::F, coefficients: [f32; N]) -> Self::F {

@@ -144,6 +144,7 @@ impl Simd for Avx512 {
         with_bits(a: Self::I) -> Self::F = _mm512_castsi512_ps(a);
         to_int(a: Self::F) -> Self::I = _mm512_cvtps_epi32(a);
         to_float(a: Self::I) -> Self::F = _mm512_cvtepi32_ps(a);
+        scale(a: Self::F, n: Self::F) -> Self::F = _mm512_scalef_ps(a, n);
     }
 
     #[inline(always)]

@@ -4,11 +4,14 @@
 //! number of threads and on every instruction set: work is partitioned by shape only, every output element has one
 //! owner, and the order of every sum is part of its definition.
 
+pub mod attention;
 pub mod conv;
 pub mod copy;
+pub mod cross_entropy;
 pub mod fourier;
 pub mod gemm;
 pub mod math;
+pub mod norm;
 mod number;
 pub mod pool;
 pub mod random;

@@ -6,7 +6,7 @@
 
 use crate::math::exponential::exp;
 use crate::number::Number;
-use crate::reduce::{Max, Sum, fold_inline};
+use crate::reduce::{Dot, Max, Sum, fold_inline};
 use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
@@ -24,10 +24,28 @@ impl SoftmaxElement for f64 {}
 pub(crate) trait Exponential: Number {
     /// `y = exp(x - shift)`
     fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
+    /// `y = exp(x - shift)`, a shift for each element.
+    fn exp_differences<S: Simd>(s: S, x: &[Self], shift: &[Self], y: &mut [Self]);
     fn log(self) -> Self;
 
-    /// [`rows`], compiled in this crate and not again in every crate that calls it.
+    // What follows is compiled in this crate and not again in every crate that calls it.
+
+    /// [`rows`]
     fn rows(x: &[Self], columns: usize, out: &mut [Self], form: Form);
+    /// [`rows_backward`]
+    fn rows_backward(y: &[Self], g: &[Self], columns: usize, out: &mut [Self], form: Form);
+}
+
+macro_rules! compiled {
+    ($type:ty) => {
+        fn rows(x: &[$type], columns: usize, out: &mut [$type], form: Form) {
+            rows(x, columns, out, form);
+        }
+
+        fn rows_backward(y: &[$type], g: &[$type], columns: usize, out: &mut [$type], form: Form) {
+            rows_backward(y, g, columns, out, form);
+        }
+    };
 }
 
 impl Exponential for f32 {
@@ -47,13 +65,28 @@ impl Exponential for f32 {
         }
     }
 
+    #[inline(always)]
+    fn exp_differences<S: Simd>(s: S, x: &[f32], shift: &[f32], y: &mut [f32]) {
+        let ((x, x_rest), (shift, shift_rest)) = (x.as_chunks::<LANES>(), shift.as_chunks::<LANES>());
+        let (y, y_rest) = y.as_chunks_mut::<LANES>();
+        for ((x, shift), y) in x.iter().zip(shift).zip(y) {
+            s.store(exp(s, s.sub(s.load(x), s.load(shift))), y);
+        }
+        if !x_rest.is_empty() {
+            let mut rest = [[0.0; LANES]; 2];
+            rest[0][..x_rest.len()].copy_from_slice(x_rest);
+            rest[1][..x_rest.len()].copy_from_slice(shift_rest);
+            let value = exp(s, s.sub(s.load(&rest[0]), s.load(&rest[1])));
+            s.store(value, &mut rest[0]);
+            y_rest.copy_from_slice(&rest[0][..x_rest.len()]);
+        }
+    }
+
     fn log(self) -> f32 {
         libm::logf(self)
     }
 
-    fn rows(x: &[f32], columns: usize, out: &mut [f32], form: Form) {
-        rows(x, columns, out, form);
-    }
+    compiled!(f32);
 }
 
 impl Exponential for f64 {
@@ -64,13 +97,18 @@ impl Exponential for f64 {
         }
     }
 
+    #[inline(always)]
+    fn exp_differences<S: Simd>(_: S, x: &[f64], shift: &[f64], y: &mut [f64]) {
+        for ((&x, &shift), y) in x.iter().zip(shift).zip(y) {
+            *y = libm::exp(x - shift);
+        }
+    }
+
     fn log(self) -> f64 {
         libm::log(self)
     }
 
-    fn rows(x: &[f64], columns: usize, out: &mut [f64], form: Form) {
-        rows(x, columns, out, form);
-    }
+    compiled!(f64);
 }
 
 /// What is made of a row.
@@ -79,6 +117,19 @@ pub(crate) enum Form {
     Softmax,
     LogSoftmax,
     LogSumExp,
+}
+
+/// `y = exp(x - shift)`; `fetch` hears of every cache line on the way, to ask for what is needed next: exponentials keep
+/// a processor from looking far enough ahead by itself.
+#[inline(always)]
+pub(crate) fn exp_and_fetch<S: Simd, T: Exponential>(s: S, x: &[T], shift: T, y: &mut [T], fetch: impl Fn(usize)) {
+    /// Elements between two rounds of asking.
+    const STRIP: usize = 64;
+    for first in (0..x.len()).step_by(STRIP) {
+        let strip = first..x.len().min(first + STRIP);
+        strip.clone().step_by(64 / size_of::<T>()).for_each(&fetch);
+        T::exp_shifted(s, &x[strip.clone()], shift, &mut y[strip]);
+    }
 }
 
 struct Rows<'a, T> {
@@ -96,16 +147,26 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        let writes = !matches!(self.form, Form::LogSumExp);
         for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
             let largest = fold_inline::<T, Max>(x, x);
             let y = match self.form {
                 Form::LogSumExp => &mut *self.row,
                 Form::Softmax | Form::LogSoftmax => &mut self.out[r * self.columns..(r + 1) * self.columns],
             };
-            T::exp_shifted(s, x, largest, y);
+            let next = (x.as_ptr().wrapping_add(self.columns), y.as_ptr().wrapping_add(self.columns));
+            exp_and_fetch(s, x, largest, y, |at| {
+                s.will_read(next.0.wrapping_add(at).cast());
+                if writes {
+                    s.will_write(next.1.wrapping_add(at).cast());
+                }
+            });
             let sum = fold_inline::<T, Sum>(y, y);
             match self.form {
-                Form::Softmax => y.iter_mut().for_each(|y| *y = *y / sum),
+                Form::Softmax => {
+                    let share = T::ONE / sum;
+                    y.iter_mut().for_each(|y| *y = *y * share);
+                }
                 Form::LogSoftmax => {
                     let log = sum.log();
                     x.iter().zip(y).for_each(|(&x, y)| *y = x - largest - log);
@@ -132,6 +193,69 @@ fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], form: Form) {
         let x = &x[rows.start * columns..rows.end * columns];
         scratch::with(columns, |row| dispatch(Rows { x, columns, out, form, row }));
     });
+}
+
+/// The gradients of [`Form::Softmax`] and [`Form::LogSoftmax`] from their results `y` and the incoming `g`.
+struct RowsBackward<'a, T> {
+    y: &'a [T],
+    g: &'a [T],
+    columns: usize,
+    out: &'a mut [T],
+    form: Form,
+}
+
+impl<T: Exponential> Kernel for RowsBackward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.y.chunks_exact(self.columns).zip(self.g.chunks_exact(self.columns));
+        for ((y, g), out) in rows.zip(self.out.chunks_exact_mut(self.columns)) {
+            if let Form::Softmax = self.form {
+                let mean = fold_inline::<T, Dot>(y, g);
+                out.iter_mut().zip(y).zip(g).for_each(|((out, &p), &g)| *out = p * (g - mean));
+            } else {
+                let sum = fold_inline::<T, Sum>(g, g);
+                T::exp_shifted(s, y, T::ZERO, out);
+                out.iter_mut().zip(g).for_each(|(out, &g)| *out = g - *out * sum);
+            }
+        }
+    }
+}
+
+fn rows_backward<T: Exponential>(y: &[T], g: &[T], columns: usize, out: &mut [T], form: Form) {
+    if columns == 0 {
+        return;
+    }
+    let out = SharedMut::new(out);
+    for_chunks(y.len() / columns, TASK.div_ceil(columns), |rows| {
+        let all = rows.start * columns..rows.end * columns;
+        // SAFETY: the ranges of for_chunks do not overlap.
+        let out = unsafe { out.range(all.clone()) };
+        dispatch(RowsBackward { y: &y[all.clone()], g: &g[all], columns, out, form });
+    });
+}
+
+/// The gradient of [`softmax_rows`] from its result: `out[r, c] = y[r, c]·(g[r, c] − Σ y[r, ·]·g[r, ·])`.
+///
+/// # Panics
+/// If the slices differ in length or are not whole rows.
+#[track_caller]
+pub fn softmax_rows_backward<T: SoftmaxElement>(y: &[T], g: &[T], columns: usize, out: &mut [T]) {
+    check(y.len(), columns, g.len());
+    check(y.len(), columns, out.len());
+    T::rows_backward(y, g, columns, out, Form::Softmax);
+}
+
+/// The gradient of [`log_softmax_rows`] from its result: `out[r, c] = g[r, c] − exp(y[r, c])·Σ g[r, ·]`.
+///
+/// # Panics
+/// If the slices differ in length or are not whole rows.
+#[track_caller]
+pub fn log_softmax_rows_backward<T: SoftmaxElement>(y: &[T], g: &[T], columns: usize, out: &mut [T]) {
+    check(y.len(), columns, g.len());
+    check(y.len(), columns, out.len());
+    T::rows_backward(y, g, columns, out, Form::LogSoftmax);
 }
 
 /// `y[r, c] = exp(x[r, c]) / Σ exp(x[r, ·])` for every row of `columns` elements.

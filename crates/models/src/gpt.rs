@@ -128,9 +128,9 @@ impl Block {
     #[track_caller]
     fn attend(&self, x: &Tensor) -> Tensor {
         let [batch, steps, width] = x.shape()[..] else { unreachable!("an embedding has three axes") };
-        // [batch, steps, 3, heads, size] to three times [batch, heads, steps, size]
-        let parts = self.qkv.forward(x).reshape([batch, steps, 3, self.heads, width / self.heads]);
-        let parts = parts.permute([2, 0, 3, 1, 4]).unbind(0);
+        // [batch, steps, 3·width] to three times [batch, heads, steps, size]
+        let by_head = |part: &Tensor| part.reshape([batch, steps, self.heads, width / self.heads]).transpose(1, 2);
+        let parts: Vec<Tensor> = self.qkv.forward(x).chunk(3, -1).iter().map(by_head).collect();
         let found = attention(&parts[0], &parts[1], &parts[2], &AttentionMask::new().causal(), 0.0);
         self.proj.forward(&found.transpose(1, 2).reshape(x.shape()))
     }

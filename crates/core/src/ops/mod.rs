@@ -80,7 +80,7 @@ mod prelude {
     pub(crate) use crate::op::{
         Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_bits, require_float, require_number,
     };
-    pub(crate) use crate::run::function::Function;
+    pub(crate) use crate::run::function::{Function, Pull};
     pub(crate) use crate::run::map::{Number, each, each2, each3};
     pub(crate) use crate::run::real::{Float, Real};
     pub(crate) use crate::run::reduce::Fold;

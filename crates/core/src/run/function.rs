@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::grad::{Grad, Grads};
-use crate::op::{Input, Kind, Metas, Op, Output, Reads, one, require_float};
+use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, one, require_float};
 use crate::run::map;
 use crate::run::real::Real;
 use crate::tensor::{Meta, Tensor};
@@ -28,6 +28,53 @@ pub trait Function: Debug + Send + Sync + 'static {
 
     /// The gradient of the input from that of the output: `g.of(0)` times the derivative.
     fn pull(&self, g: &Grad) -> Tensor;
+
+    /// The same value in ordinary operations, where [`Function::pull`] is a [`Pull`].
+    fn composed(&self, _: &Tensor) -> Option<Tensor> {
+        None
+    }
+}
+
+/// The gradient of a [`Function`] as one pass over its input and the incoming gradient.
+///
+/// Gradients of gradients come from [`Function::composed`].
+#[derive(Debug)]
+pub struct Pull {
+    /// The function's name.
+    pub name: &'static str,
+    /// `(x, g, y)`: `y = g·f'(x)`
+    pub single: fn(&[f32], &[f32], &mut [f32]),
+    /// The same in double precision.
+    pub double: fn(&[f64], &[f64], &mut [f64]),
+}
+
+impl Pull {
+    /// The gradient of the function's input.
+    pub fn of(self, g: &Grad) -> Tensor {
+        apply(self, &[&g.input(0), &g.of(0)]).unwrap_or_else(|e| e.raise())
+    }
+}
+
+impl Op for Pull {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        map::float2(x, &mut y[0], self.single, self.double);
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a gradient that is differentiated again comes from `decompose`")
+    }
 }
 
 impl<F: Function> Op for F {
@@ -54,5 +101,9 @@ impl<F: Function> Op for F {
 
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(self.pull(g))]
+    }
+
+    fn decompose(&self, x: &[Tensor]) -> Option<Vec<Tensor>> {
+        self.composed(&x[0]).map(|y| vec![y])
     }
 }

@@ -39,13 +39,19 @@ pub fn lanes<T: Element, const N: usize>(
     });
 }
 
-/// `rows(lanes, length of a lane, results)`, a kernel for many lanes at once, along `axis` of `x`.
-pub fn whole_lanes<T: Element>(x: &Input, axis: usize, y: &mut Output, rows: impl Fn(&[T], usize, &mut [T]) + Sync) {
+/// `rows(first lane, lanes of the inputs, length of a lane, results)`, a kernel for many lanes at once, along `axis`.
+pub fn whole_lanes<T: Element, const N: usize>(
+    x: [&Input; N],
+    axis: usize,
+    y: &mut Output,
+    rows: impl Fn(usize, [&[T]; N], usize, &mut [T]) + Sync,
+) {
     let n = y.shape()[axis];
     if y.shape()[axis + 1..].iter().product::<usize>() == 1 {
-        return rows(&x.contiguous::<T>(), n, y.slice());
+        let x = x.map(|x| x.contiguous::<T>());
+        return rows(0, std::array::from_fn(|i| &x[i][..]), n, y.slice());
     }
-    lanes([x], axis, y, |_, [x], y| rows(x, n, y));
+    lanes(x, axis, y, |lane, x, y| rows(lane, x, n, y));
 }
 
 /// One block `[n, inner]` whose lanes are its columns.

@@ -8,6 +8,7 @@ pub mod dense;
 pub mod division;
 pub mod eigen;
 pub mod function;
+pub mod heads;
 pub mod lanes;
 pub mod map;
 pub mod matrix;

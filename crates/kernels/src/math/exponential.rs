@@ -16,17 +16,19 @@ fn reduce<S: Simd>(s: S, x: S::F) -> (S::F, S::F) {
     (n, s.mul_add(n, s.splat(-LN_2_LOW), r))
 }
 
-/// `eˣ = 2ⁿ·eʳ`; the polynomial's error is 0.05 · 2⁻²⁴. The power is applied in two steps, so that results below the
-/// normal range are rounded once.
+/// `eˣ = 2ⁿ·eʳ`; the polynomial's error is 0.05 · 2⁻²⁴.
+///
+/// Where the result is 0, it is not computed but chosen: a product that underflows costs a processor a hundred times
+/// what others cost, and rows with hidden scores are full of them.
 #[inline(always)]
 pub(crate) fn exp<S: Simd>(s: S, x: S::F) -> S::F {
-    // Outside these bounds the result is 0 or ∞; `min` and `max` pass a NaN on.
-    let x = s.max(s.splat(-104.0), s.min(s.splat(89.0), x));
+    let zero = s.splat(0.0);
+    let vanishes = s.lt(x, s.splat(-104.0));
+    // From 89 on the result is ∞; `min` passes a NaN on.
+    let x = s.select(vanishes, zero, s.min(s.splat(89.0), x));
     let (n, r) = reduce(s, x);
     let p = s.polynomial(r, [1.0, 1.0, 0.499_999_94, 0.166_665_21, 0.041_668_262, 0.008_368_671, 0.001_382_099_9]);
-    let n = s.to_int(n);
-    let half = s.shift_right::<1>(n);
-    s.mul(s.mul(p, s.power_of_two(half)), s.power_of_two(s.sub_i(n, half)))
+    s.select(vanishes, zero, s.scale(p, n))
 }
 
 /// `eˣ - 1 = 2ⁿ·(eʳ - 1) + (2ⁿ - 1)`, computed at half its size because `2ⁿ` may be too large.

@@ -113,6 +113,48 @@ fn periodic_functions_and_activations_have_their_errors() {
     assert!(error <= 1.0, "gelu_tanh: {error} at {x}");
 }
 
+/// Against derivatives that are written without cancellation: `1 - tanh²` as `1/cosh²`, `1 + erf` as `erfc`.
+#[test]
+fn gradients_of_activations_have_their_errors() {
+    let exact_gelu = |x: f64| {
+        let density = libm::exp(-0.5 * x * x) / (2.0 * std::f64::consts::PI).sqrt();
+        0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2) + x * density
+    };
+    let exact_gelu_tanh = |x: f64| {
+        let (slope, cubic) = ((2.0 / std::f64::consts::PI).sqrt(), 0.044_715);
+        let inner = slope * (x + cubic * x * x * x);
+        let steep = slope * (1.0 + 3.0 * cubic * x * x) / libm::cosh(inner).powi(2);
+        1.0 / (1.0 + libm::exp(-2.0 * inner)) + 0.5 * x * if steep.is_nan() { 0.0 } else { steep }
+    };
+    type Grad<T> = fn(&[T], &[T], &mut [T]);
+    type Case<'a> = (&'a str, Grad<f32>, Grad<f64>, &'a dyn Fn(f64) -> f64, f64);
+    let all: [Case; 2] = [
+        ("gelu", gelu_grad, gelu_grad_f64, &exact_gelu, 3e-7),
+        ("gelu_tanh", gelu_tanh_grad, gelu_tanh_grad_f64, &exact_gelu_tanh, 5e-7),
+    ];
+    let x: Vec<f32> = samples().into_iter().filter(|x| x.abs() < 1e15).collect();
+    let wide: Vec<f64> = x.iter().map(|&x| x.into()).collect();
+    for (name, single, double, exact, bound) in all {
+        let (mut y, mut wide_y) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        single(&x, &vec![-2.0; x.len()], &mut y);
+        double(&wide, &vec![-2.0; x.len()], &mut wide_y);
+        let mut largest = 0.0f64;
+        for ((&x, &y), &wide_y) in wide.iter().zip(&y).zip(&wide_y) {
+            let exact = exact(x);
+            assert!((wide_y / -2.0 - exact).abs() <= 2e-14, "{name}: f64 at {x:e}");
+            largest = largest.max((f64::from(y) / -2.0 - exact).abs());
+        }
+        println!("gradient of {name}: {largest:.3e}");
+        assert!(largest <= bound, "{name}: {largest:e}");
+        let mut edges = [0.0; 3];
+        single(&[f32::INFINITY, f32::NEG_INFINITY, f32::NAN], &[1.0; 3], &mut edges);
+        assert!(edges[0] == 1.0 && edges[1] == 0.0 && edges[2].is_nan(), "{name}: {edges:?}");
+        let mut part = [0.0; 5];
+        single(&x[7..12], &[-2.0; 5], &mut part);
+        assert_eq!(part[..], y[7..12]);
+    }
+}
+
 #[test]
 fn edges() {
     let at = |f: fn(&[f32], &mut [f32]), x: f32| {
@@ -150,6 +192,8 @@ fn neighbours_positions_and_instruction_sets_do_not_matter() {
         fn apply<S: Simd>(s: S, x: S::F) -> S::F {
             let a = s.add(exponential::tanh(s, x), logarithm::log10(s, s.abs(x)));
             let b = s.add(trigonometric::tan(s, x), error_function::gelu(s, x));
+            let gradients = s.add(error_function::gelu_grad(s, x, a), error_function::gelu_tanh_grad(s, x, a));
+            let b = s.add(b, s.add(gradients, error_function::gelu_tanh(s, x)));
             s.add(s.add(a, b), s.add(logarithm::softplus(s, x), exponential::exp(s, x)))
         }
     }

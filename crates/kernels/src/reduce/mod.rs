@@ -163,7 +163,7 @@ axes! {
     "minimum", Min: min_rows, min_columns;
 }
 
-pub(crate) use tree::fold_inline;
+pub(crate) use tree::{fold_inline, fold_pairs_inline};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! merged pairwise, neighbours first. So the rounding error of a sum grows with the logarithm of its length, and the
 //! order depends on the length alone.
 
+use crate::number::Number;
 use crate::scratch::{self, Plain};
 use crate::simd::{Kernel, Simd, dispatch};
 use crate::threads::for_chunks_mut;
@@ -102,6 +103,54 @@ pub(crate) fn fold_inline<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
         tree.get_or_insert_with(Pairwise::new).push(value, F::merge);
     }
     tree.and_then(|tree| tree.finish(F::merge)).unwrap_or(F::EMPTY)
+}
+
+/// Two sums at once over slices of one length, on this thread and in the order of [`fold_inline`]: `step` adds the terms of
+/// one element of each slice. For use inside a [`Kernel`].
+#[inline(always)]
+pub(crate) fn fold_pairs_inline<T: Number, const N: usize>(
+    x: [&[T]; N],
+    step: impl Fn((T, T), [T; N]) -> (T, T) + Copy,
+) -> (T, T) {
+    let len = x[0].len();
+    let merge = |a: (T, T), b: (T, T)| (a.0 + b.0, a.1 + b.1);
+    if len <= BLOCK {
+        return block_of_pairs(x, step);
+    }
+    let mut tree = Pairwise::new();
+    for first in (0..len).step_by(BLOCK) {
+        tree.push(block_of_pairs(x.map(|x| &x[first..len.min(first + BLOCK)]), step), merge);
+    }
+    tree.finish(merge).unwrap_or((T::ZERO, T::ZERO))
+}
+
+#[inline(always)]
+fn block_of_pairs<T: Number, const N: usize>(x: [&[T]; N], step: impl Fn((T, T), [T; N]) -> (T, T)) -> (T, T) {
+    let len = x[0].len();
+    let x = x.map(|x| &x[..len]);
+    if len < SHORT {
+        return (0..len).fold((T::ZERO, T::ZERO), |sums, i| step(sums, x.map(|x| x[i])));
+    }
+    let (mut first, mut second) = ([T::ZERO; WIDE], [T::ZERO; WIDE]);
+    let chunks = x.map(|x| x.as_chunks::<WIDE>());
+    for c in 0..len / WIDE {
+        let x = chunks.map(|(chunks, _)| &chunks[c]);
+        for i in 0..WIDE {
+            (first[i], second[i]) = step((first[i], second[i]), x.map(|x| x[i]));
+        }
+    }
+    let rest = chunks.map(|(_, rest)| rest);
+    for i in 0..len % WIDE {
+        (first[i], second[i]) = step((first[i], second[i]), rest.map(|x| x[i]));
+    }
+    let mut width = WIDE;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            (first[i], second[i]) = (first[i] + first[i + width], second[i] + second[i + width]);
+        }
+    }
+    (first[0], second[0])
 }
 
 struct FoldKernel<'a, T, F>(&'a [T], &'a [T], std::marker::PhantomData<F>);

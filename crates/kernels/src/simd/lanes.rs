@@ -54,6 +54,14 @@ pub(crate) trait Simd: Copy {
     fn to_int(self, a: Self::F) -> Self::I;
     fn to_float(self, a: Self::I) -> Self::F;
 
+    /// Hints that the element at `at`, which need not exist, will soon be read.
+    #[inline(always)]
+    fn will_read(self, _at: *const f32) {}
+
+    /// Hints that the element at `at`, which need not exist, will soon be written.
+    #[inline(always)]
+    fn will_write(self, _at: *const f32) {}
+
     #[inline(always)]
     fn neg(self, a: Self::F) -> Self::F {
         self.with_bits(self.xor(self.bits(a), self.splat_i(i32::MIN)))
@@ -86,6 +94,14 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     fn power_of_two(self, n: Self::I) -> Self::F {
         self.with_bits(self.shift_left::<23>(self.add_i(n, self.splat_i(127))))
+    }
+
+    /// `x·2ⁿ`, rounded once, for an integral `n` in -252 … 254 and an `x` near 1.
+    #[inline(always)]
+    fn scale(self, x: Self::F, n: Self::F) -> Self::F {
+        let n = self.to_int(n);
+        let half = self.shift_right::<1>(n);
+        self.mul(self.mul(x, self.power_of_two(half)), self.power_of_two(self.sub_i(n, half)))
     }
 
     /// The polynomial with these coefficients, the constant term first, by Horner's rule.

@@ -13,6 +13,7 @@ impl Kernel for Everything {
         let [a, b, c] = self.0.map(|x| s.load(&x));
         let (p, q) = (s.bits(a), s.bits(b));
         let small = s.to_int(s.round(s.min(s.max(s.abs(a), s.splat(-100.0)), s.splat(100.0))));
+        let mantissa = s.with_bits(s.or(s.and(q, s.splat_i(0x7F_FFFF)), s.bits(s.splat(1.0))));
         let float = |m| s.select(m, s.splat(1.0), s.splat(2.0));
         let results = [
             s.add(a, b),
@@ -40,6 +41,7 @@ impl Kernel for Everything {
             s.abs(a),
             s.with_sign_of(s.abs(a), b),
             s.power_of_two(small),
+            s.scale(mantissa, s.sub(s.splat(-50.0), s.to_float(small))),
             s.polynomial(a, [1.0, 2.0, 3.0]),
             s.evens(a, b),
         ];

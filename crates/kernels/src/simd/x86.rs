@@ -84,6 +84,18 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn will_read(self, at: *const f32) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn will_write(self, at: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn any(self, m: Self::M) -> bool {
         // SAFETY: the instructions exist.
         unsafe { _mm256_movemask_ps(_mm256_or_ps(m[0], m[1])) != 0 }
@@ -143,6 +155,7 @@ impl Simd for Avx512 {
         with_bits(a: Self::I) -> Self::F = _mm512_castsi512_ps(a);
         to_int(a: Self::F) -> Self::I = _mm512_cvtps_epi32(a);
         to_float(a: Self::I) -> Self::F = _mm512_cvtepi32_ps(a);
+        scale(a: Self::F, n: Self::F) -> Self::F = _mm512_scalef_ps(a, n);
     }
 
     #[inline(always)]
@@ -155,6 +168,18 @@ impl Simd for Avx512 {
     fn store(self, x: Self::F, to: &mut [f32; LANES]) {
         // SAFETY: 16 floats are one register; the instruction exists.
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), x[0]) }
+    }
+
+    #[inline(always)]
+    fn will_read(self, at: *const f32) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    fn will_write(self, at: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! `gelu`: `x · Φ(x)` with the normal distribution function Φ (Hendrycks & Gimpel 2016).
 
 use crate::ops::prelude::*;
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 #[derive(Debug)]
 struct Gelu;
@@ -19,11 +19,11 @@ impl Function for Gelu {
     }
 
     fn pull(&self, g: &Grad) -> Tensor {
-        // Φ(x) + x·φ(x)
-        let x = g.input(0);
-        let distribution = x.mul(FRAC_1_SQRT_2).erf().add(1).mul(0.5);
-        let density = x.square().mul(-0.5).exp().mul(FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * 0.5);
-        g.of(0).mul(distribution.add(density.mul(&x)))
+        Pull { name: "gelu_grad", single: math::gelu_grad, double: math::gelu_grad_f64 }.of(g)
+    }
+
+    fn composed(&self, x: &Tensor) -> Option<Tensor> {
+        Some(x.mul(FRAC_1_SQRT_2).erf().add(1).mul(x).mul(0.5))
     }
 }
 

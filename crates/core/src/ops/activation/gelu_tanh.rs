@@ -23,12 +23,12 @@ impl Function for GeluTanh {
     }
 
     fn pull(&self, g: &Grad) -> Tensor {
-        let x = g.input(0);
-        let square = x.square();
-        let t = square.mul(CUBIC).add(1).mul(&x).mul(SLOPE).tanh();
-        let inner_slope = square.mul(3.0 * CUBIC).add(1).mul(SLOPE);
-        let steep = t.square().neg().add(1).mul(inner_slope).mul(&x);
-        g.of(0).mul(t.add(1).add(steep).mul(0.5))
+        Pull { name: "gelu_tanh_grad", single: math::gelu_tanh_grad, double: math::gelu_tanh_grad_f64 }.of(g)
+    }
+
+    fn composed(&self, x: &Tensor) -> Option<Tensor> {
+        let inner = x.square().mul(CUBIC).add(1).mul(x).mul(SLOPE);
+        Some(inner.tanh().add(1).mul(x).mul(0.5))
     }
 }
 

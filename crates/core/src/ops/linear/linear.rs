@@ -4,6 +4,7 @@ use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use crate::run::matrix::Matrices;
 use hadal_kernels::gemm::{GemmElement, Init, gemm};
+use hadal_kernels::reduce::sum_columns;
 
 #[derive(Debug)]
 struct Linear;
@@ -67,9 +68,36 @@ impl Op for Linear {
             g.when(1, || incoming.t().matmul(g.input(0).reshape([rows, features]))),
         ];
         if g.inputs() == 3 {
-            gradients.push(g.when(2, || incoming.sum(0)));
+            gradients.push(g.when(2, || apply(ColumnSum, &[&incoming]).unwrap_or_else(|e| e.raise())));
         }
         gradients
+    }
+}
+
+/// `[rows, columns] → [columns]`: what [`Tensor::sum`] gives, in an order that suits tall matrices of many columns.
+#[derive(Debug)]
+struct ColumnSum;
+
+impl Op for ColumnSum {
+    fn name(&self) -> &'static str {
+        "linear_bias_grad"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Reduce
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].with_shape(x[0].shape[1]))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let (rows, columns) = (x[0].shape()[0], x[0].shape()[1]);
+        dispatch!(reals x[0].dtype(), T => sum_columns::<T>(&x[0].contiguous(), [1, rows, columns], y[0].slice()));
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        vec![Some(g.of(0).expand(&g.meta(0).shape))]
     }
 }
 

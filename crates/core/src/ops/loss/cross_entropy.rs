@@ -3,11 +3,9 @@
 use super::nll::{Labels, reduce};
 use crate::op::apply_all;
 use crate::ops::prelude::*;
-use crate::run::lanes::lanes;
+use crate::run::lanes::whole_lanes;
 use crate::run::real::Real;
-use hadal_kernels::reduce::dot;
-use hadal_kernels::softmax::{log_softmax_rows, softmax_rows};
-use hadal_kernels::threads::for_chunks_mut;
+use hadal_kernels::cross_entropy::{self as kernels, CrossEntropyElement};
 
 /// How the losses of single samples become one number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,11 +38,12 @@ impl Default for CrossEntropyOptions {
     }
 }
 
-/// `logits [n, c, l], labels [n, l] (, weight [c]) → loss, pull, sample weight`, each `[n, l]`.
+/// `logits [n, c, l], labels [n, l] (, weight [c]) → loss, pull, sample weight, largest logit, share`, each `[n, l]`.
 ///
 /// With smoothing s over C classes, a sample of class y loses
 /// `(1 − s)·w_y·(−log p_y) + s/C·Σ_c w_c·(−log p_c)`; its derivative by logit c is
-/// `pull·p_c − (1 − s)·w_y·[c = y] − s/C·w_c` with `pull = (1 − s)·w_y + s/C·Σ w`.
+/// `pull·p_c − (1 − s)·w_y·[c = y] − s/C·w_c` with `pull = (1 − s)·w_y + s/C·Σ w`. The last two outputs save the
+/// gradient two passes: `p_c = share·exp(logit_c − largest)`.
 #[derive(Debug, Clone, Copy)]
 struct LabelledEntropy {
     ignore_index: i64,
@@ -56,7 +55,7 @@ struct Terms<T> {
     weight: Vec<T>,
     /// (1 − s)·w
     own: Vec<T>,
-    /// s/C·w
+    /// s/C·w, nothing without smoothing
     even: Vec<T>,
     /// s/C·Σ w
     even_sum: T,
@@ -66,34 +65,29 @@ impl LabelledEntropy {
     fn terms<T: Real>(&self, classes: usize, weight: Option<&Input>) -> Terms<T> {
         let weight = weight.map_or(vec![1.0; classes], |w| w.contiguous::<T>().iter().map(|w| w.to_f64()).collect());
         let even = self.smoothing / classes as f64;
+        let smoothed = if self.smoothing > 0.0 { &weight[..] } else { &[] };
         Terms {
             weight: weight.iter().map(|&w| T::of(w)).collect(),
             own: weight.iter().map(|w| T::of((1.0 - self.smoothing) * w)).collect(),
-            even: weight.iter().map(|w| T::of(even * w)).collect(),
-            even_sum: T::of(even * weight.iter().sum::<f64>()),
+            even: smoothed.iter().map(|w| T::of(even * w)).collect(),
+            even_sum: T::of(smoothed.iter().map(|w| even * w).sum()),
         }
     }
 
-    fn forward<T: Real>(&self, x: &[Input], y: &mut [Output]) {
+    fn labels<'a, T>(&self, labels: &'a [i64], terms: &'a Terms<T>) -> kernels::Labels<'a, T> {
+        kernels::Labels { labels, ignored: self.ignore_index, own: &terms.own, even: &terms.even }
+    }
+
+    fn forward<T: Real + CrossEntropyElement>(&self, x: &[Input], y: &mut [Output]) {
         let (logits, classes) = rows::rows::<T>(&x[0], &[1]);
         let labels = x[1].contiguous::<i64>();
         let terms = self.terms::<T>(classes, x.get(2));
-        let class = |sample: usize| (labels[sample] != self.ignore_index).then_some(labels[sample] as usize);
-        let [loss, pull, weight] = y else { unreachable!("three outputs") };
-        let per_task = (map::CHUNK / classes.max(1)).max(1);
-        for_chunks_mut(loss.slice::<T>(), per_task, |task, part| {
-            let first = task * per_task;
-            let mut logs = vec![T::default(); part.len() * classes];
-            log_softmax_rows(&logits[first * classes..][..logs.len()], classes, &mut logs);
-            for (i, (loss, log)) in part.iter_mut().zip(logs.chunks(classes)).enumerate() {
-                *loss = class(first + i).map_or(T::default(), |y| -terms.own[y] * log[y]);
-                if self.smoothing > 0.0 && class(first + i).is_some() {
-                    *loss -= dot(&terms.even, log);
-                }
-            }
-        });
-        for (i, (pull, weight)) in pull.slice::<T>().iter_mut().zip(weight.slice::<T>()).enumerate() {
-            let class = class(i);
+        let [loss, pull, weight, largest, share] = y else { unreachable!("five outputs") };
+        let losses = kernels::Losses { loss: loss.slice(), largest: largest.slice(), share: share.slice() };
+        kernels::cross_entropy_rows(self.labels(&labels, &terms), &logits, losses);
+        let numbers = pull.slice::<T>().iter_mut().zip(weight.slice::<T>());
+        for ((pull, weight), &label) in numbers.zip(&labels[..]) {
+            let class = (label != self.ignore_index).then_some(label as usize);
             *pull = class.map_or(T::default(), |y| terms.own[y] + terms.even_sum);
             *weight = class.map_or(T::default(), |y| terms.weight[y]);
         }
@@ -107,7 +101,7 @@ impl Op for LabelledEntropy {
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_float(self, &x[0])?;
-        Ok(Metas::from_elem(x[1].with_dtype(x[0].dtype), 3))
+        Ok(Metas::from_elem(x[1].with_dtype(x[0].dtype), 5))
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
@@ -115,12 +109,13 @@ impl Op for LabelledEntropy {
     }
 
     fn reads(&self) -> Reads {
-        Reads { inputs: !0, outputs: 0b10 }
+        Reads { inputs: !0, outputs: 0b11010 }
     }
 
-    /// Pull and sample weight do not depend on the logits; labels and class weights have no gradient.
+    /// Only the loss counts as a function of the logits; labels and class weights have no gradient.
     fn grad(&self, g: &Grad) -> Grads {
-        let mut inputs = vec![g.input(0), g.input(1), g.output(1).detach(), g.of(0)];
+        let [pull, largest, share] = [1, 3, 4].map(|i| g.output(i).detach());
+        let mut inputs = vec![g.input(0), g.input(1), pull, g.of(0), largest, share];
         inputs.extend((g.inputs() == 3).then(|| g.input(2)));
         let slope = apply(LabelledSlope(*self), &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise());
         let mut gradients = vec![None; g.inputs()];
@@ -129,7 +124,7 @@ impl Op for LabelledEntropy {
     }
 }
 
-/// `logits, labels, pull, scale (, weight) → scale·(pull·p − (1 − s)·w_y·[c = y] − s/C·w_c)`.
+/// `logits, labels, pull, scale, largest, share (, weight) → scale·(pull·p − (1 − s)·w_y·[c = y] − s/C·w_c)`.
 #[derive(Debug)]
 struct LabelledSlope(LabelledEntropy);
 
@@ -144,19 +139,13 @@ impl Op for LabelledSlope {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(reals x[0].dtype(), T => {
-            let terms = self.0.terms::<T>(x[0].shape()[1], x.get(4));
+            let terms = self.0.terms::<T>(x[0].shape()[1], x.get(6));
             let labels = x[1].contiguous::<i64>();
-            let (pull, scale) = (x[2].contiguous::<T>(), x[3].contiguous::<T>());
-            lanes([&x[0]], 1, &mut y[0], |sample, [logits]: [&[T]; 1], y| {
-                let label = labels[sample];
-                if label == self.0.ignore_index {
-                    return y.fill(T::default());
-                }
-                softmax_rows(logits, logits.len(), y);
-                let scale = scale[sample];
-                let factor = scale * pull[sample];
-                y.iter_mut().zip(&terms.even).for_each(|(y, &even)| *y = *y * factor - scale * even);
-                y[label as usize] -= scale * terms.own[label as usize];
+            let labels = self.0.labels(&labels, &terms);
+            let [pull, scale, largest, share] = [2, 3, 4, 5].map(|i| x[i].contiguous::<T>());
+            let slopes = kernels::Slopes { largest: &largest, share: &share, pull: &pull, scale: &scale };
+            whole_lanes([&x[0]], 1, &mut y[0], |first, [logits], _, y| {
+                kernels::cross_entropy_rows_backward(labels, slopes, first, logits, y);
             });
         });
     }
@@ -170,8 +159,8 @@ impl Op for LabelledSlope {
         let (logits, pull, scale, h) = (g.input(0), g.input(2), g.input(3), g.of(0));
         let (n, l) = (pull.shape()[0], pull.shape()[1]);
         let unit = || {
-            let mut inputs = vec![logits.clone(), g.input(1), pull.clone(), scale.ones_like()];
-            inputs.extend((g.inputs() == 5).then(|| g.input(4)));
+            let mut inputs: Vec<Tensor> = (0..g.inputs()).map(|i| g.input(i)).collect();
+            inputs[3] = scale.ones_like();
             apply(LabelledSlope(self.0), &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise())
         };
         let curved = || {

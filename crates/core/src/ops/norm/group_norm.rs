@@ -3,8 +3,9 @@
 
 use crate::op::{apply_all, require_one_float_type};
 use crate::ops::prelude::*;
-use crate::run::sums::two_sums;
-use hadal_kernels::threads::for_chunks_mut;
+use hadal_kernels::norm::{
+    NormElement, NormGradients, Normalization, Normalized, normalize_rows, normalize_rows_backward,
+};
 
 /// `x [n, c, l] (, weight [c] (, bias [c])) → y, mean [n, groups], reciprocal standard deviation [n, groups]`
 #[derive(Debug, Clone, Copy)]
@@ -16,98 +17,19 @@ struct GroupNorm {
     centred: bool,
 }
 
-/// The sizes of the work: samples, groups of a sample, channels of a group, elements of a channel.
-#[derive(Clone, Copy)]
-struct Sizes {
-    samples: usize,
-    groups: usize,
-    channels: usize,
-    length: usize,
-}
-
-impl Sizes {
-    fn row(&self) -> usize {
-        self.channels * self.length
-    }
-}
-
-/// The numbers of one row's affine map: `[channels of the group]` each.
-#[derive(Clone, Copy)]
-struct Affine<'a, T> {
-    weight: Option<&'a [T]>,
-    bias: Option<&'a [T]>,
-}
-
-impl<'a, T: Real> Affine<'a, T> {
-    fn group(&self, group: usize, sizes: Sizes) -> Affine<'a, T> {
-        let part = |values: &'a [T]| &values[group * sizes.channels..][..sizes.channels];
-        Affine { weight: self.weight.map(part), bias: self.bias.map(part) }
-    }
-
-    fn weight(&self, channel: usize) -> T {
-        self.weight.map_or(T::of(1.0), |w| w[channel])
-    }
-
-    fn bias(&self, channel: usize) -> T {
-        self.bias.map_or(T::default(), |b| b[channel])
-    }
-
-    /// `y = y·weight + bias`, channel by channel.
-    fn apply(&self, y: &mut [T], length: usize) {
-        match (length, self.weight, self.bias) {
-            (_, None, None) => {}
-            (1, Some(w), Some(b)) => y.iter_mut().zip(w).zip(b).for_each(|((y, &w), &b)| *y = *y * w + b),
-            (1, Some(w), None) => y.iter_mut().zip(w).for_each(|(y, &w)| *y *= w),
-            _ => y.chunks_mut(length.max(1)).enumerate().for_each(|(c, y)| {
-                let (w, b) = (self.weight(c), self.bias(c));
-                y.iter_mut().for_each(|y| *y = *y * w + b);
-            }),
-        }
-    }
-}
-
 impl GroupNorm {
-    fn sizes(&self, x: &Shape) -> Sizes {
-        Sizes { samples: x[0], groups: self.groups, channels: x[1] / self.groups.max(1), length: x[2] }
-    }
-
-    /// Mean and reciprocal standard deviation of a row, and `y`, the row normalized.
-    ///
-    /// The sums are of differences to the row's first element, which is about as far from the mean as any.
-    fn row<T: Real>(&self, x: &[T], y: &mut [T]) -> (T, T) {
-        let n = T::of(x.len() as f64);
-        let shift = if self.centred { x[0] } else { T::default() };
-        let (sum, squares) = two_sums(x, x, &|x, _| ((x - shift), (x - shift) * (x - shift)));
-        let offset = if self.centred { sum / n } else { T::default() };
-        let variance = squares / n - offset * offset;
-        let scale = T::of(1.0) / (variance.at_least(T::default()) + T::of(self.eps)).sqrt();
-        y.iter_mut().zip(x).for_each(|(y, &x)| *y = ((x - shift) - offset) * scale);
-        (shift + offset, scale)
-    }
-
-    fn forward<T: Real>(&self, x: &[Input], y: &mut [Output]) {
-        let sizes = self.sizes(x[0].shape());
-        let (weight, bias) = (x.get(1).map(|w| w.contiguous::<T>()), x.get(2).map(|b| b.contiguous::<T>()));
-        let affine = Affine { weight: weight.as_deref(), bias: bias.as_deref() };
-        let x = x[0].contiguous::<T>();
-        let [y, mean, scale] = y else { unreachable!("three outputs") };
-        let row = sizes.row();
-        if row == 0 {
-            mean.slice::<T>().fill(T::of(f64::NAN));
-            return scale.slice::<T>().fill(T::of(f64::NAN));
+    /// What the kernels need to know; `affine` are the weight and the bias.
+    fn norm<'a, T: Real + NormElement>(&self, x: &Shape, affine: [Option<&'a [T]>; 2]) -> Normalization<'a, T> {
+        Normalization {
+            samples: x[0],
+            groups: self.groups,
+            channels: x[1] / self.groups.max(1),
+            length: x[2],
+            eps: T::of(self.eps),
+            centred: self.centred,
+            weight: affine[0],
+            bias: affine[1],
         }
-        let rows = (map::CHUNK / row).max(1);
-        let outputs = y.slice::<T>().chunks_mut(rows * row);
-        let statistics = mean.slice::<T>().chunks_mut(rows).zip(scale.slice::<T>().chunks_mut(rows));
-        let mut tasks: Vec<_> = outputs.zip(statistics).collect();
-        for_chunks_mut(&mut tasks, 1, |task, parts| {
-            let (y, (mean, scale)) = &mut parts[0];
-            for (i, y) in y.chunks_mut(row).enumerate() {
-                let at = task * rows + i;
-                (mean[i], scale[i]) = self.row(&x[at * row..][..row], y);
-                affine.group(at % sizes.groups, sizes).apply(y, sizes.length);
-            }
-        });
     }
 }
 
@@ -123,7 +45,12 @@ impl Op for GroupNorm {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => self.forward::<T>(x, y));
+        let [y, mean, scale] = y else { unreachable!("three outputs") };
+        dispatch!(reals x[0].dtype(), T => {
+            let affine = [x.get(1), x.get(2)].map(|p| p.map(Input::contiguous::<T>));
+            let norm = self.norm(x[0].shape(), affine.each_ref().map(Option::as_deref));
+            normalize_rows(&norm, &x[0].contiguous(), y.slice(), mean.slice(), scale.slice());
+        });
     }
 
     fn reads(&self) -> Reads {
@@ -154,69 +81,8 @@ impl Op for GroupNorm {
 }
 
 /// `x, g, mean, scale (, weight) → ∂x [n, c, l], ∂weight [c], ∂bias [c]`
-///
-/// With x̂ the normalized row of M elements and h = g·weight: `∂x = scale·(h − Σh/M − x̂·Σ(h·x̂)/M)`.
 #[derive(Debug)]
 struct GroupNormGrad(GroupNorm);
-
-impl GroupNormGrad {
-    fn run_in<T: Real>(&self, x: &[Input], y: &mut [Output]) {
-        let sizes = self.0.sizes(x[0].shape());
-        let weight = x.get(4).map(|w| w.contiguous::<T>());
-        let affine = Affine { weight: weight.as_deref(), bias: None };
-        let [input, g, mean, scale] = [0, 1, 2, 3].map(|i| x[i].contiguous::<T>());
-        let [dx, d_weight, d_bias] = y else { unreachable!("three outputs") };
-        let (row, all) = (sizes.row(), sizes.groups * sizes.channels);
-        let (d_weight, d_bias) = (d_weight.slice::<T>(), d_bias.slice::<T>());
-        d_weight.fill(T::default());
-        d_bias.fill(T::default());
-        if row * sizes.samples == 0 {
-            return;
-        }
-        // Each task sums the weights' gradients of its samples; the partial sums are then added in order.
-        let samples = (map::CHUNK / (row * sizes.groups)).max(sizes.samples.div_ceil(64)).max(1);
-        let parts = sizes.samples.div_ceil(samples);
-        let mut partial = vec![T::default(); parts * 2 * all];
-        let outputs = dx.slice::<T>().chunks_mut(samples * sizes.groups * row);
-        let mut tasks: Vec<_> = outputs.zip(partial.chunks_mut(2 * all)).collect();
-        for_chunks_mut(&mut tasks, 1, |task, parts| {
-            let (dx, sums) = &mut parts[0];
-            let (by_weight, by_bias) = sums.split_at_mut(all);
-            let mut h = vec![T::default(); row];
-            for (i, dx) in dx.chunks_mut(row).enumerate() {
-                let at = task * samples * sizes.groups + i;
-                let (x, g) = (&input[at * row..][..row], &g[at * row..][..row]);
-                let (mean, scale, group) = (mean[at], scale[at], at % sizes.groups);
-                dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = (x - mean) * scale);
-                let channels = group * sizes.channels..(group + 1) * sizes.channels;
-                add_products(g, dx, sizes.length, &mut by_weight[channels.clone()], &mut by_bias[channels]);
-                h.copy_from_slice(g);
-                affine.group(group, sizes).apply(&mut h, sizes.length);
-                let (sum, product) = two_sums(&h, dx, &|h, x| (h, h * x));
-                let n = T::of(row as f64);
-                let (mean, slope) = (if self.0.centred { sum / n } else { T::default() }, product / n);
-                dx.iter_mut().zip(&h).for_each(|(dx, &h)| *dx = scale * (h - mean - *dx * slope));
-            }
-        });
-        for sums in partial.chunks(2 * all) {
-            d_weight.iter_mut().zip(&sums[..all]).for_each(|(d, &s)| *d += s);
-            d_bias.iter_mut().zip(&sums[all..]).for_each(|(d, &s)| *d += s);
-        }
-    }
-}
-
-/// Adds `Σ g·x̂` and `Σ g` of each channel of a row.
-fn add_products<T: Real>(g: &[T], normalized: &[T], length: usize, by_weight: &mut [T], by_bias: &mut [T]) {
-    if length == 1 {
-        by_weight.iter_mut().zip(g).zip(normalized).for_each(|((d, &g), &x)| *d += g * x);
-        return by_bias.iter_mut().zip(g).for_each(|(d, &g)| *d += g);
-    }
-    for (c, (g, x)) in g.chunks(length).zip(normalized.chunks(length)).enumerate() {
-        let (sum, product) = two_sums(g, x, &|g, x| (g, g * x));
-        by_weight[c] += product;
-        by_bias[c] += sum;
-    }
-}
 
 impl Op for GroupNormGrad {
     fn name(&self) -> &'static str {
@@ -229,7 +95,15 @@ impl Op for GroupNormGrad {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => self.run_in::<T>(x, y));
+        let [dx, d_weight, d_bias] = y else { unreachable!("three outputs") };
+        dispatch!(reals x[0].dtype(), T => {
+            let weight = x.get(4).map(Input::contiguous::<T>);
+            let norm = self.0.norm(x[0].shape(), [weight.as_deref(), None]);
+            let [input, gradient, mean, scale] = [0, 1, 2, 3].map(|i| x[i].contiguous::<T>());
+            let kept = Normalized { x: &input, gradient: &gradient, mean: &mean, scale: &scale };
+            let to = NormGradients { x: dx.slice(), weight: d_weight.slice(), bias: d_bias.slice() };
+            normalize_rows_backward(&norm, kept, to);
+        });
     }
 
     fn grad(&self, _: &Grad) -> Grads {

@@ -2,10 +2,8 @@
 
 use super::softmax::along;
 use crate::ops::prelude::*;
-use crate::run::lanes::{lanes, whole_lanes};
-use crate::run::real::Real;
-use hadal_kernels::reduce;
-use hadal_kernels::softmax::log_softmax_rows;
+use crate::run::lanes::whole_lanes;
+use hadal_kernels::softmax::{log_softmax_rows, log_softmax_rows_backward};
 
 #[derive(Debug)]
 struct LogSoftmax {
@@ -23,7 +21,9 @@ impl Op for LogSoftmax {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => whole_lanes(&x[0], self.axis, &mut y[0], log_softmax_rows::<T>));
+        dispatch!(reals x[0].dtype(), T => {
+            whole_lanes([&x[0]], self.axis, &mut y[0], |_, [x], n, y| log_softmax_rows::<T>(x, n, y))
+        });
     }
 
     fn reads(&self) -> Reads {
@@ -52,15 +52,10 @@ impl Op for LogSoftmaxGrad {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => lanes(
-            [&x[0], &x[1]],
-            self.axis,
-            &mut y[0],
-            |_, [log, g]: [&[T]; 2], y| {
-                let sum = reduce::sum(g);
-                y.iter_mut().zip(log).zip(g).for_each(|((y, &log), &g)| *y = g - Real::exp(log) * sum);
-            },
-        ));
+        dispatch!(reals x[0].dtype(), T => {
+            let x = [&x[0], &x[1]];
+            whole_lanes(x, self.axis, &mut y[0], |_, [log, g], n, y| log_softmax_rows_backward::<T>(log, g, n, y))
+        });
     }
 
     fn reads(&self) -> Reads {

@@ -1,9 +1,8 @@
 //! `softmax` along one axis: `exp(x) / Σ exp(x)`.
 
 use crate::ops::prelude::*;
-use crate::run::lanes::{lanes, whole_lanes};
-use hadal_kernels::reduce::dot;
-use hadal_kernels::softmax::softmax_rows;
+use crate::run::lanes::whole_lanes;
+use hadal_kernels::softmax::{softmax_rows, softmax_rows_backward};
 
 #[derive(Debug)]
 struct Softmax {
@@ -21,7 +20,9 @@ impl Op for Softmax {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => whole_lanes(&x[0], self.axis, &mut y[0], softmax_rows::<T>));
+        dispatch!(reals x[0].dtype(), T => {
+            whole_lanes([&x[0]], self.axis, &mut y[0], |_, [x], n, y| softmax_rows::<T>(x, n, y))
+        });
     }
 
     fn reads(&self) -> Reads {
@@ -50,15 +51,10 @@ impl Op for SoftmaxGrad {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => lanes(
-            [&x[0], &x[1]],
-            self.axis,
-            &mut y[0],
-            |_, [p, g]: [&[T]; 2], y| {
-                let sum = dot(p, g);
-                y.iter_mut().zip(p).zip(g).for_each(|((y, &p), &g)| *y = p * (g - sum));
-            },
-        ));
+        dispatch!(reals x[0].dtype(), T => {
+            let x = [&x[0], &x[1]];
+            whole_lanes(x, self.axis, &mut y[0], |_, [p, g], n, y| softmax_rows_backward::<T>(p, g, n, y))
+        });
     }
 
     fn reads(&self) -> Reads {

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod pack;
+mod small;
 mod tile;
 mod transpose;
 mod vector;
@@ -16,6 +17,7 @@ use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use pack::{Lanes, Source};
+use small::Small;
 pub(crate) use tile::Kernels;
 pub(crate) use transpose::interleave_rows;
 
@@ -205,7 +207,15 @@ fn multiply<T: Element>(kernels: &'static Kernels<T>, mut problem: Problem<T>) {
             (task * each..batch.min((task + 1) * each)).for_each(|i| product(i).run_alone());
         });
     } else {
-        (0..batch).for_each(|i| product(i).run());
+        (0..batch).for_each(|i| {
+            let product = product(i);
+            let Product { a, b, c_start, .. } = product;
+            let small = Small { kernels, m, n, k, a, b, c, c_start, init, mirrored: false };
+            match small.plan() {
+                Some(small) => small.run(),
+                None => product.run(),
+            }
+        });
     }
 }
 

@@ -15,10 +15,8 @@ use crate::threads::{SharedMut, parallel_for};
 
 /// Multiply-adds from which on blocking pays.
 const LARGE: usize = 1 << 23;
-/// Below this many multiply-adds a product is one task: some three microseconds of work.
-const FORK: usize = 1 << 19;
-/// The most tasks: enough to balance two to four threads.
-const TASKS: usize = 8;
+/// Below this many multiply-adds a product is one task: some five microseconds of work.
+const FORK: usize = 3 << 18;
 /// Steps from which on a mirrored product pays for its scattered stores.
 const MIRROR: usize = 128;
 /// The first-level cache maps addresses that are this many bytes apart to one set …
@@ -49,14 +47,13 @@ impl<T: Element> Small<'_, T> {
     pub fn plan(self) -> Option<Self> {
         let Small { m, n, k, a, b, .. } = self;
         let accumulates = matches!(self.init, Init::Accumulate);
-        let mirror = b.lane != 1 && k >= MIRROR && !accumulates && (a.lane == 1 || m < n);
+        let mirror = b.lane != 1 && k >= MIRROR && !accumulates && (a.lane == 1 || self.tasks() * m < n);
         let this = if mirror { self.mirror() } else { self };
         let reads_a = match this.a.lane {
             1 => fits_ways::<T>(this.a.step, k),
             stride => this.a.step == 1 && fits_ways::<T>(stride, this.kernels.rows()),
         };
-        let reads_b = this.b.lane != 1 || fits_ways::<T>(this.b.step, k);
-        (m * n * k <= LARGE && reads_a && reads_b).then_some(this)
+        (m * n * k <= LARGE && reads_a).then_some(this)
     }
 
     fn mirror(self) -> Self {
@@ -68,67 +65,49 @@ impl<T: Element> Small<'_, T> {
         Small { m: self.n, n: self.m, a: self.b, b: self.a, init, mirrored: !self.mirrored, ..self }
     }
 
-    /// Computes the product, in parallel if that is worth it.
-    pub fn run(&self) {
-        let size = self.m * self.n * self.k;
-        // A power of two, so that halves and quarters of the tasks are even shares.
-        let tasks = if size < FORK { 1 } else { 1 << (size / (FORK / 4)).ilog2().min(TASKS.ilog2()) };
-        if self.b.lane == 1 {
-            return self.compute(tasks, None);
+    /// How many tasks the product is worth.
+    fn tasks(&self) -> usize {
+        match self.m * self.n * self.k / FORK {
+            0 => 1,
+            1..=5 => 2,
+            _ => 4,
         }
-        let padded = self.n.next_multiple_of(self.kernels.lanes);
-        scratch::with(padded * self.k, |space| {
-            self.pack(tasks, space);
-            self.compute(tasks, Some(space));
-        });
     }
 
-    /// Transposes B into panels, one for each tile's width of columns.
-    fn pack(&self, tasks: usize, to: &mut [T]) {
-        let (shared, width) = (SharedMut::new(to), self.kernels.columns());
-        let panels = self.n.div_ceil(width);
-        let parts = tasks.min(4).div_ceil(panels);
-        let steps = self.k.div_ceil(parts).next_multiple_of(8);
-        parallel_for(if tasks == 1 { 1 } else { panels * parts }, |task| {
-            let mine = if tasks == 1 { 0..panels * parts } else { task..task + 1 };
-            for i in mine {
-                let lanes = i / parts * width..self.n.min((i / parts + 1) * width);
-                let k = (i % parts * steps).min(self.k)..self.k.min((i % parts + 1) * steps);
-                let padded = lanes.len().next_multiple_of(self.kernels.lanes);
-                let start = lanes.start * self.k + k.start * padded;
-                // SAFETY: parts of panels do not overlap.
-                let to = unsafe { shared.range(start..start + k.len() * padded) };
-                self.b.pack(k, lanes, padded, to);
-            }
-        });
-    }
-
-    /// Runs the tiles, every task those of some panels of rows and some of columns.
-    fn compute(&self, tasks: usize, packed: Option<&[T]>) {
+    /// Computes the product, in parallel if that is worth it.
+    ///
+    /// A task packs what it needs itself: what another core has just written is far away. The first half of the tasks
+    /// has the first rows of A and of C, or where B is packed its first columns. So a core that has half of the rows of
+    /// a dense layer's weight computes half of its outputs and half of its gradient.
+    pub fn run(&self) {
+        let tasks = self.tasks();
+        let down = if self.b.lane == 1 || self.mirrored { tasks.min(self.m.div_ceil(8)) } else { 1 };
+        let in_place = self.b.lane == 1 && fits_ways::<T>(self.b.step, self.k);
         let (width, lanes) = (self.kernels.columns(), self.kernels.lanes);
-        // The first half of the tasks has the first rows of C: what follows, an optimizer say, halves it likewise.
-        let across = if self.m > 8 { tasks.div_ceil(2) } else { tasks }.min(self.n.div_ceil(width));
-        // Rows are cut finer than the tallest tile only to give every task as many.
-        let down = tasks.div_ceil(across).min(self.m.div_ceil(8));
-        let panels = self.m.div_ceil(self.kernels.rows()).next_multiple_of(down);
+        let registers = self.n.div_ceil(lanes);
+        let across = (tasks / down).min(registers);
         let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
         parallel_for(across * down, |task| {
-            for tile in part(task % across, across, self.n.div_ceil(width)) {
-                let columns = tile * width..self.n.min((tile + 1) * width);
+            let rows = part(task / across, down, self.m);
+            let registers = part(task % across, across, registers);
+            let panels = rows.len().div_ceil(self.kernels.rows());
+            for first in registers.clone().step_by(width / lanes) {
+                let columns = first * lanes..self.n.min((first * lanes + width).min(registers.end * lanes));
                 let padded = columns.len().next_multiple_of(lanes);
                 let tiles = |b: &[T], b_step: usize| {
-                    for panel in part(task / across, down, panels) {
-                        self.tile(part(panel, panels, self.m), columns.clone(), b, b_step);
+                    for panel in 0..panels {
+                        let panel = part(panel, panels, rows.len());
+                        self.tile(rows.start + panel.start..rows.start + panel.end, columns.clone(), b, b_step);
                     }
                 };
-                match packed {
-                    Some(packed) => tiles(&packed[columns.start * self.k..], padded),
-                    None if padded == columns.len() => tiles(&self.b.data[columns.start..], self.b.step),
-                    // A tile reads whole registers, which B does not have here.
-                    None => scratch::with(padded * self.k, |space| {
+                if in_place && padded == columns.len() {
+                    tiles(&self.b.data[columns.start..], self.b.step);
+                } else {
+                    // A tile reads whole registers of neighbouring columns, and again for every panel of rows.
+                    scratch::with(padded * self.k, |space| {
                         self.b.pack(0..self.k, columns.clone(), padded, space);
                         tiles(space, padded);
-                    }),
+                    });
                 }
             }
         });

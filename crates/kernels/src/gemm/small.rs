@@ -49,10 +49,9 @@ impl<T: Element> Small<'_, T> {
         let accumulates = matches!(self.init, Init::Accumulate);
         let mirror = b.lane != 1 && k >= MIRROR && !accumulates && (a.lane == 1 || self.tasks() * m < n);
         let this = if mirror { self.mirror() } else { self };
-        let reads_a = match this.a.lane {
-            1 => fits_ways::<T>(this.a.step, k),
-            stride => this.a.step == 1 && fits_ways::<T>(stride, this.kernels.rows()),
-        };
+        // Rows are read along: a line of each has to stay in the cache. Of a transpose a step's line is read once.
+        let along = this.a.step == 1 && fits_ways::<T>(this.a.lane, this.kernels.rows());
+        let reads_a = this.a.lane == 1 || along;
         (m * n * k <= LARGE && reads_a).then_some(this)
     }
 

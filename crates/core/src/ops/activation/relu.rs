@@ -32,7 +32,45 @@ impl Op for Relu {
     }
 
     fn grad(&self, g: &Grad) -> Grads {
-        vec![Some(g.of(0).mul(g.output(0).detach().gt(0)))]
+        vec![Some(through(&g.of(0), &g.output(0).detach()))]
+    }
+}
+
+/// `g, y → g` where y is positive, else 0: the gradient of [`Relu`].
+#[derive(Debug)]
+struct ReluSlope;
+
+fn through(g: &Tensor, y: &Tensor) -> Tensor {
+    apply(ReluSlope, &[g, y]).unwrap_or_else(|e| e.raise())
+}
+
+impl Op for ReluSlope {
+    fn name(&self) -> &'static str {
+        "relu_grad"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Map
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        dispatch!(numbers y[0].dtype(), T => {
+            let zero = T::from_i64(0);
+            map::binary(x, &mut y[0], each2(|g: T, y: T| if y > zero { g } else { zero }))
+        });
+    }
+
+    fn reads(&self) -> Reads {
+        Reads::input(1)
+    }
+
+    /// Linear in g, flat in y.
+    fn grad(&self, g: &Grad) -> Grads {
+        vec![g.when(0, || through(&g.of(0), &g.input(1))), g.when(1, || g.of(0).zeros_like())]
     }
 }
 

@@ -23,6 +23,13 @@ pub(crate) struct Origin {
     pub(crate) index: usize,
 }
 
+impl Origin {
+    /// Where the value of a leaf came from: nowhere.
+    pub(crate) fn leaf(id: LeafId, meta: Meta) -> Origin {
+        Origin { node: Node::leaf(id, meta), index: 0 }
+    }
+}
+
 pub(crate) fn origin(node: &Option<Arc<Node>>, index: usize) -> Option<Origin> {
     node.clone().map(|node| Origin { node, index })
 }
@@ -252,7 +259,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return self.detach();
         }
-        Tensor::make(self.0.data.clone(), Some(Origin { node: Node::leaf(id, self.meta()), index: 0 }))
+        Tensor::make(self.0.data.clone(), Some(Origin::leaf(id, self.meta())))
     }
 
     /// Whether this tensor has history, so that gradients flow through it.

@@ -1,7 +1,7 @@
 //! `Param`: a named place that holds a tensor. All mutable state lives in this one cell type.
 
-use crate::grad::LeafId;
-use crate::tensor::{Data, Element, Inner, Tensor};
+use crate::grad::{LeafId, Origin};
+use crate::tensor::{Data, Element, Inner, Meta, Tensor};
 use crate::{Error, Result};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -130,23 +130,22 @@ impl Param {
     /// a value that the tape kept never changes. `T` is the tensor's own type.
     pub fn update<T: Element>(&self, f: impl FnOnce(&mut [T])) {
         let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
-        let old = std::mem::replace(&mut *slot, Tensor::from(0u8));
-        let mut data = match Arc::try_unwrap(old.0) {
-            Ok(Inner { data, .. }) => data,
-            Err(shared) => shared.data.clone(),
-        };
-        assert_eq!(data.dtype, T::DTYPE, "parameter `{}` is {}", self.name(), data.dtype);
-        let whole =
-            data.layout.is_contiguous() && data.layout.shape.elements() * size_of::<T>() == data.buffer.bytes().len();
-        match Arc::get_mut(&mut data.buffer).filter(|_| whole) {
-            Some(buffer) => f(buffer.slice_mut()),
-            None => {
-                let mut copy = Tensor::make(data.clone(), None).to_vec::<T>();
-                f(&mut copy);
-                data = Tensor::from_vec(copy, &data.layout.shape).0.data.clone();
+        assert_eq!(slot.dtype(), T::DTYPE, "parameter `{}` is {}", self.name(), slot.dtype());
+        let whole = slot.is_contiguous() && slot.elements() * size_of::<T>() == slot.0.data.buffer.bytes().len();
+        if whole
+            && let Some(Inner { data, origin, .. }) = Arc::get_mut(&mut slot.0)
+            && let Some(buffer) = Arc::get_mut(&mut data.buffer)
+        {
+            f(buffer.slice_mut());
+            // A new leaf: a graph that began at the old one began at the old value.
+            if origin.is_some() {
+                *origin = Some(Origin::leaf(self.0.id, Meta::new(&data.layout.shape, data.dtype)));
             }
+            return;
         }
-        *slot = self.attach(data);
+        let mut copy = slot.to_vec::<T>();
+        f(&mut copy);
+        *slot = self.attach(Tensor::from_vec(copy, slot.shape()).0.data.clone());
     }
 
     fn attach(&self, data: Data) -> Tensor {

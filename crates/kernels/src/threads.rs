@@ -1,8 +1,8 @@
 //! The fork-join pool: work is split by shape only, so results do not depend on the number of threads.
 //!
-//! A call hands out task numbers from an atomic counter; the calling thread works too. Idle workers spin for about
-//! [`SPIN`] before they park, so a fork costs well under a microsecond inside a training step and an idle program
-//! costs nothing. Calls from inside a task, and calls while another OS thread is using the pool, run inline: there is
+//! Each thread, the calling one included, works through a share of neighbouring tasks and then helps with the others'.
+//! Idle workers spin for about [`SPIN`] before they park, so a fork costs well under a microsecond inside a training
+//! step and an idle program costs nothing. Calls from inside a task, and calls while another OS thread is using the pool, run inline: there is
 //! nothing to wait for and nothing to deadlock on.
 
 mod sync;
@@ -70,21 +70,25 @@ pub fn parallel_for(tasks: usize, task: impl Fn(usize) + Sync) {
 }
 
 fn fork(tasks: usize, task: &(dyn Fn(usize) + Sync)) -> Result<(), Box<dyn Any + Send>> {
+    if tasks <= 1 {
+        (0..tasks).for_each(task);
+        return Ok(());
+    }
     let threads = threads();
-    if tasks <= 1 || threads == 1 || INSIDE.get() {
-        return Job::new(tasks, task).run_alone();
+    if threads == 1 || INSIDE.get() {
+        return Job::new(1, tasks, task).run_alone();
     }
     let mut team = match TEAM.try_lock() {
         Ok(team) => team,
         Err(TryLockError::Poisoned(team)) => team.into_inner(),
-        Err(TryLockError::WouldBlock) => return Job::new(tasks, task).run_alone(),
+        Err(TryLockError::WouldBlock) => return Job::new(1, tasks, task).run_alone(),
     };
     let helpers = threads.min(tasks) - 1;
     // Spinning helps only while every thread has a core of its own.
     team.grow(helpers, || INSIDE.set(true));
     team.set_spin(threads <= cores());
     INSIDE.set(true);
-    let result = team.run(helpers, &Job::new(tasks, task));
+    let result = team.run(helpers, &Job::new(helpers + 1, tasks, task));
     INSIDE.set(false);
     result
 }

@@ -41,7 +41,7 @@ fn explore(workers: usize, jobs: usize, tasks: usize, preemptions: usize) {
             let shared = &cells;
             // SAFETY: a claimed index is unique; loom checks that.
             let task = move |i: usize| shared.0[i].with_mut(|cell| unsafe { *cell += 1 });
-            assert!(team.run(workers, &Job::new(tasks, &task)).is_ok());
+            assert!(team.run(workers, &Job::new(workers + 1, tasks, &task)).is_ok());
             // SAFETY: all tasks are done; loom checks that.
             assert!(cells.0.iter().all(|cell| cell.with(|cell| unsafe { *cell }) == 1));
         }
@@ -84,8 +84,8 @@ fn a_panic_is_an_outcome() {
                 std::panic::resume_unwind(Box::new("task 1"))
             }
         };
-        let panic = team.run(1, &Job::new(2, &task)).unwrap_err();
+        let panic = team.run(1, &Job::new(2, 2, &task)).unwrap_err();
         assert_eq!(*panic.downcast::<&str>().unwrap(), "task 1");
-        assert!(team.run(1, &Job::new(1, &|_| ())).is_ok());
+        assert!(team.run(1, &Job::new(2, 1, &|_| ())).is_ok());
     });
 }

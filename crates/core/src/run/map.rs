@@ -32,19 +32,43 @@ impl<'a, T: Element> Reader<'a, T> {
     }
 
     fn broadcast(input: &Input<'a>, shape: &Shape) -> Reader<'a, T> {
-        Reader::new(input.buffer(), &input.layout().broadcast_to(shape))
+        let layout = input.layout();
+        if layout.shape == *shape && layout.is_contiguous() {
+            let mut axes = SmallVec::new();
+            axes.extend((shape.rank() > 0).then(|| (shape.elements(), 1)));
+            return Reader { all: input.buffer(), offset: layout.offset as isize, axes };
+        }
+        Reader::new(input.buffer(), &layout.broadcast_to(shape))
     }
 
-    /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.
-    pub(super) fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
+    /// Elements `start..start + len` if they lie together.
+    fn together(&self, start: usize, len: usize) -> Option<&[T]> {
         if let [] | [(_, 1)] = self.axes[..]
             && (len == 1 || !self.axes.is_empty())
         {
             let first = self.offset as usize + start;
-            return &self.all[first..first + len];
+            return Some(&self.all[first..first + len]);
         }
-        self.read(start, &mut tile[..len]);
-        &tile[..len]
+        None
+    }
+
+    /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.
+    pub(super) fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
+        match self.together(start, len) {
+            Some(elements) => elements,
+            None => {
+                self.read(start, &mut tile[..len]);
+                &tile[..len]
+            }
+        }
+    }
+
+    /// As [`Reader::tile`] with room that is made only if it is needed: filling it takes longer than a small op.
+    fn tile_in<'b>(&'b self, start: usize, len: usize, room: &'b mut Option<[T; TILE]>) -> &'b [T] {
+        match self.together(start, len) {
+            Some(elements) => elements,
+            None => self.tile(start, len, room.get_or_insert_with(|| [T::default(); TILE])),
+        }
     }
 
     /// Copies elements `start..start + out.len()` into `out`.
@@ -118,9 +142,9 @@ pub fn unary<A: Element, Y: Element>(x: &Input, y: &mut Output, f: impl Fn(&[A],
 fn unary_tiles<A: Element, Y: Element>(x: &Input, y: &mut Output, f: Unary<A, Y>) {
     let a = Reader::<A>::broadcast(x, y.shape());
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
-        let mut scratch = [A::default(); TILE];
+        let mut scratch = None;
         for (at, tile) in tiles(chunk, part) {
-            f(a.tile(at, tile.len(), &mut scratch), tile);
+            f(a.tile_in(at, tile.len(), &mut scratch), tile);
         }
     });
 }
@@ -137,10 +161,10 @@ pub fn binary<A: Element, B: Element, Y: Element>(
 fn binary_tiles<A: Element, B: Element, Y: Element>(x: &[Input], y: &mut Output, f: Binary<A, B, Y>) {
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
-        let (mut scratch_a, mut scratch_b) = ([A::default(); TILE], [B::default(); TILE]);
+        let (mut scratch_a, mut scratch_b) = (None, None);
         for (at, tile) in tiles(chunk, part) {
             let len = tile.len();
-            f(a.tile(at, len, &mut scratch_a), b.tile(at, len, &mut scratch_b), tile);
+            f(a.tile_in(at, len, &mut scratch_a), b.tile_in(at, len, &mut scratch_b), tile);
         }
     });
 }
@@ -158,12 +182,11 @@ fn ternary_tiles<A: Element, B: Element, C: Element, Y: Element>(x: &[Input], y:
     let (a, b) = (Reader::<A>::broadcast(&x[0], y.shape()), Reader::<B>::broadcast(&x[1], y.shape()));
     let c = Reader::<C>::broadcast(&x[2], y.shape());
     for_chunks_mut(y.slice(), CHUNK, |chunk, part| {
-        let (mut scratch_a, mut scratch_b) = ([A::default(); TILE], [B::default(); TILE]);
-        let mut scratch_c = [C::default(); TILE];
+        let (mut scratch_a, mut scratch_b, mut scratch_c) = (None, None, None);
         for (at, tile) in tiles(chunk, part) {
             let len = tile.len();
-            let a = a.tile(at, len, &mut scratch_a);
-            f(a, b.tile(at, len, &mut scratch_b), c.tile(at, len, &mut scratch_c), tile);
+            let a = a.tile_in(at, len, &mut scratch_a);
+            f(a, b.tile_in(at, len, &mut scratch_b), c.tile_in(at, len, &mut scratch_c), tile);
         }
     });
 }

@@ -1,9 +1,8 @@
 //! Matrices for the product kernels: any layout with steps forward is passed on as it lies.
 
 use crate::op::{Contiguous, Input};
-use crate::tensor::{Element, Layout, Shape};
+use crate::tensor::{Element, Layout, Shape, Strides};
 use hadal_kernels::gemm::Mat;
-use smallvec::SmallVec;
 
 /// A stack of matrices, `[…, rows, columns]`, in place where the layout allows it.
 pub struct Matrices<'a, T> {
@@ -43,7 +42,7 @@ impl<'a, T: Element> Matrices<'a, T> {
     /// Where each matrix begins when the stack is stretched to the axes `batch`.
     pub fn offsets(&self, batch: &Shape) -> Vec<usize> {
         let outer = self.layout.shape.rank() - 2;
-        let strides: SmallVec<[isize; 6]> = self.layout.strides[..outer].into();
+        let strides: Strides = self.layout.strides[..outer].into();
         let stack = Layout { shape: self.layout.shape[..outer].into(), strides, offset: 0 };
         stack.broadcast_to(batch).positions().collect()
     }

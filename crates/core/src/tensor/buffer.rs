@@ -6,9 +6,8 @@
 
 use super::Element;
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
-use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 /// Where a tensor's bytes live.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -113,7 +112,29 @@ impl Buffer {
 /// A piece of memory of one size class; dropped, it goes back to the pool.
 struct Block {
     start: NonNull<u8>,
-    class: usize,
+    class: Class,
+}
+
+/// A size class: quarter steps between powers of two, so at most a fifth of a block is unused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Class {
+    bytes: usize,
+    /// The classes counted from the smallest.
+    number: usize,
+}
+
+impl Class {
+    /// The smallest that holds so many bytes.
+    fn of(bytes: usize) -> Class {
+        let lines = bytes.div_ceil(ALIGNMENT).max(1);
+        if lines <= 8 {
+            return Class { bytes: lines * ALIGNMENT, number: lines - 1 };
+        }
+        // Between 2^e and 2^(e + 1) lines, e at least 3, are four classes.
+        let e = (lines - 1).ilog2();
+        let quarter = (lines - 1) >> (e - 2);
+        Class { bytes: ((quarter + 1) * ALIGNMENT) << (e - 2), number: 4 * e as usize + quarter - 8 }
+    }
 }
 
 // SAFETY: a block is uniquely owned memory without thread affinity.
@@ -122,35 +143,22 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 /// Free blocks by size class.
-#[derive(Default)]
 struct Pool {
-    free: HashMap<usize, Vec<Block>>,
+    free: Vec<Vec<Block>>,
     held: usize,
 }
 
 /// The pool keeps at most this many free bytes; what exceeds it returns to the system.
 const HELD_AT_MOST: usize = 1 << 30;
 
-fn pool() -> &'static Mutex<Pool> {
-    static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
-    POOL.get_or_init(Mutex::default)
-}
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), held: 0 });
 
 impl Block {
-    /// Size classes: quarter steps between powers of two, so at most a fifth of a block is unused.
-    fn class(bytes: usize) -> usize {
-        if bytes <= ALIGNMENT {
-            return ALIGNMENT;
-        }
-        let step = (bytes.next_power_of_two() / 8).max(ALIGNMENT);
-        bytes.next_multiple_of(step)
-    }
-
     fn take(bytes: usize) -> Block {
-        let class = Block::class(bytes);
-        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(block) = pool.free.get_mut(&class).and_then(Vec::pop) {
-            pool.held -= class;
+        let class = Class::of(bytes);
+        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(block) = pool.free.get_mut(class.number).and_then(Vec::pop) {
+            pool.held -= class.bytes;
             return block;
         }
         drop(pool);
@@ -160,17 +168,20 @@ impl Block {
         Block { start, class }
     }
 
-    fn allocation(class: usize) -> Allocation {
-        Allocation::from_size_align(class, ALIGNMENT).expect("a tensor larger than the address space")
+    fn allocation(class: Class) -> Allocation {
+        Allocation::from_size_align(class.bytes, ALIGNMENT).expect("a tensor larger than the address space")
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let mut pool = pool().lock().unwrap_or_else(|e| e.into_inner());
-        if pool.held + self.class <= HELD_AT_MOST {
-            pool.held += self.class;
-            pool.free.entry(self.class).or_default().push(Block { start: self.start, class: self.class });
+        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
+        if pool.held + self.class.bytes <= HELD_AT_MOST {
+            pool.held += self.class.bytes;
+            if pool.free.len() <= self.class.number {
+                pool.free.resize_with(self.class.number + 1, Vec::new);
+            }
+            pool.free[self.class.number].push(Block { start: self.start, class: self.class });
         } else {
             drop(pool);
             // SAFETY: allocated in `take` with this very layout, and not used again.
@@ -189,8 +200,22 @@ mod tests {
             let buffer = Buffer::recycled(bytes);
             assert_eq!(buffer.bytes().as_ptr().addr() % ALIGNMENT, 0);
             assert_eq!(buffer.bytes().len(), bytes);
-            let class = Block::class(bytes);
-            assert!(class >= bytes && class <= (bytes + bytes / 4 + 2 * ALIGNMENT), "{bytes} → {class}");
+        }
+    }
+
+    #[test]
+    fn size_classes_follow_each_other() {
+        let mut last = Class { bytes: 0, number: usize::MAX };
+        for bytes in (0..100_000).chain([1 << 40, (1 << 40) + 1]) {
+            let class = Class::of(bytes);
+            assert!(class.bytes >= bytes && class.bytes <= bytes + bytes / 4 + ALIGNMENT, "{bytes} → {class:?}");
+            if class != last && bytes <= 100_000 {
+                assert_eq!(
+                    (class.number, bytes),
+                    (last.number.wrapping_add(1), last.bytes + (last.bytes > 0) as usize)
+                );
+                last = class;
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use super::Shape;
 use smallvec::SmallVec;
 
 /// Strides in elements; negative for a flipped axis, 0 for a broadcast one.
-pub type Strides = SmallVec<[isize; 6]>;
+pub type Strides = SmallVec<[isize; 4]>;
 
 /// Element `[i, j, …]` lies at `offset + i·strides[0] + j·strides[1] + …` of the buffer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The sizes of the axes.
     pub shape: Shape,
@@ -15,6 +15,13 @@ pub struct Layout {
     pub strides: Strides,
     /// The position of the first element, in elements.
     pub offset: usize,
+}
+
+/// By copying the strides, as `Shape` does its sizes.
+impl Clone for Layout {
+    fn clone(&self) -> Layout {
+        Layout { shape: self.shape.clone(), strides: SmallVec::from_slice(&self.strides), offset: self.offset }
+    }
 }
 
 impl Layout {

@@ -69,12 +69,12 @@ impl Meta {
 
     /// The same with another shape.
     pub fn with_shape(&self, shape: impl Into<Shape>) -> Meta {
-        Meta { shape: shape.into(), ..self.clone() }
+        Meta { shape: shape.into(), dtype: self.dtype, device: self.device }
     }
 
     /// The same with another type.
     pub fn with_dtype(&self, dtype: DType) -> Meta {
-        Meta { dtype, ..self.clone() }
+        Meta { shape: self.shape.clone(), dtype, device: self.device }
     }
 
     /// The number of bytes of the elements.

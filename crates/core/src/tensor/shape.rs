@@ -6,8 +6,15 @@ use std::fmt;
 use std::ops::{Deref, RangeFull};
 
 /// The sizes of a tensor's axes; `[]` is a scalar. Any size may be 0.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shape(SmallVec<[usize; 6]>);
+#[derive(PartialEq, Eq, Hash, Default)]
+pub struct Shape(SmallVec<[usize; 4]>);
+
+/// By copying the sizes: `SmallVec`'s own clone goes through an iterator, and shapes are cloned several times an op.
+impl Clone for Shape {
+    fn clone(&self) -> Shape {
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl Shape {
     /// The number of elements.
@@ -61,7 +68,7 @@ impl Shape {
     }
 
     /// The sizes, to change.
-    pub fn sizes_mut(&mut self) -> &mut SmallVec<[usize; 6]> {
+    pub fn sizes_mut(&mut self) -> &mut SmallVec<[usize; 4]> {
         &mut self.0
     }
 }

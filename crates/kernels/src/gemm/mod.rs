@@ -7,6 +7,7 @@
 mod blocks;
 mod dot;
 mod pack;
+mod small;
 mod tile;
 mod transpose;
 mod vector;
@@ -18,6 +19,7 @@ use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use dot::{DotKernels, Dots, LANES, Run};
 pub(crate) use pack::{Lanes, Source};
+use small::Small;
 pub(crate) use tile::{Kernels, Step, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};
 
@@ -232,7 +234,15 @@ fn multiply<T: Element>(kernels: &'static Kernels<T>, mut problem: Problem<T>) {
             (task * each..batch.min((task + 1) * each)).for_each(|i| product(i).run_alone());
         });
     } else {
-        (0..batch).for_each(|i| product(i).run());
+        (0..batch).for_each(|i| {
+            let product = product(i);
+            let Product { a, b, c_start, .. } = product;
+            let small = Small { kernels, m, n, k, a, b, c, c_start, init, mirrored: false };
+            match small.plan() {
+                Some(small) => small.run(),
+                None => product.run(),
+            }
+        });
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Step {
 pub(crate) enum Walk {
     /// A and B by their strides.
     Strides,
-    /// A is a packed panel, B by its stride.
+    /// The rows of A lie side by side, as in a packed panel; steps by their strides.
     Packed,
     /// A is a packed panel; the table says where the steps are in both.
     Table,
@@ -98,7 +98,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 }
             }
         }
-        let (a_row, a_step) = if WALK == Walk::Strides as usize { (t.a_row, t.a_step) } else { (1, ROWS) };
+        let a_row = if WALK == Walk::Strides as usize { t.a_row } else { 1 };
+        let a_step = t.a_step;
         let (mut a, mut b) = (t.a, t.b);
         for s in 0..t.k {
             if WALK == Walk::Table as usize {

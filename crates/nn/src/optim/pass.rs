@@ -5,8 +5,15 @@ use hadal_core::{Element, Param, Tensor};
 use hadal_kernels::simd::{Vectorized, vectorized};
 use hadal_kernels::threads;
 
-/// Elements that one task updates.
+/// The most elements that one task updates …
 const CHUNK: usize = 16 * 1024;
+/// … and the least: about a microsecond of work.
+const LEAST: usize = 2 * 1024;
+
+/// Elements of a task: eight equal shares of a small parameter, so that two or four threads have as much to do.
+fn chunk(elements: usize) -> usize {
+    elements.div_ceil(8).next_multiple_of(LANES).clamp(LEAST, CHUNK)
+}
 
 /// Calls `f(given element, [element of each place])` for every element, in parallel. All have one shape.
 pub(super) fn pass<T: Real, const N: usize>(given: &Tensor, places: [&Param; N], f: impl Fn(T, [&mut T; N]) + Sync) {
@@ -20,7 +27,7 @@ pub(super) fn pass<T: Real, const N: usize>(given: &Tensor, places: [&Param; N],
     };
     open::<T>(&places, Vec::with_capacity(N), |slices| {
         let slices: [&mut [T]; N] = slices.try_into().unwrap_or_else(|_| unreachable!("one slice per place"));
-        threads::for_chunks_of_all(slices, CHUNK, |range, places| {
+        threads::for_chunks_of_all(slices, chunk(given.len()), |range, places| {
             vectorized(Update { given: &given[range], places, f: &f });
         });
     });

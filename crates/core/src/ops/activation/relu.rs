@@ -32,21 +32,21 @@ impl Op for Relu {
     }
 
     fn grad(&self, g: &Grad) -> Grads {
-        vec![Some(passed(&g.of(0), &g.output(0).detach()))]
+        vec![Some(through(&g.of(0), &g.output(0).detach()))]
     }
 }
 
-/// `gradient` where `y`, the result of [`Relu`], is not 0, in one pass.
+/// `g, y → g` where y is positive or NaN, else 0: the gradient of [`Relu`].
 #[derive(Debug)]
-struct Passed;
+struct ReluSlope;
 
-fn passed(gradient: &Tensor, y: &Tensor) -> Tensor {
-    apply(Passed, &[gradient, y]).unwrap_or_else(|e| e.raise())
+fn through(g: &Tensor, y: &Tensor) -> Tensor {
+    apply(ReluSlope, &[g, y]).unwrap_or_else(|e| e.raise())
 }
 
-impl Op for Passed {
+impl Op for ReluSlope {
     fn name(&self) -> &'static str {
-        "relu"
+        "relu_grad"
     }
 
     fn kind(&self) -> Kind {
@@ -60,7 +60,7 @@ impl Op for Passed {
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(numbers y[0].dtype(), T => {
             let zero = T::from_i64(0);
-            map::binary(x, &mut y[0], each2(|gradient: T, y: T| if y <= zero { zero } else { gradient }))
+            map::binary(x, &mut y[0], each2(|g: T, y: T| if y <= zero { zero } else { g }))
         });
     }
 
@@ -68,8 +68,9 @@ impl Op for Passed {
         Reads::input(1)
     }
 
+    /// Linear in g, flat in y.
     fn grad(&self, g: &Grad) -> Grads {
-        vec![g.when(0, || passed(&g.of(0), &g.input(1))), None]
+        vec![g.when(0, || through(&g.of(0), &g.input(1))), g.when(1, || g.of(0).zeros_like())]
     }
 }
 

@@ -108,9 +108,12 @@ impl Tensor {
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let dtype = self.dtype();
         let wide = |t: &Tensor| if t.dtype() == dtype { t.try_to_dtype(dtype.compute()) } else { Ok(t.clone()) };
-        let mut inputs = vec![wide(self)?, wide(weight)?];
-        inputs.extend(bias.map(wide).transpose()?);
-        apply(Linear, &inputs.iter().collect::<Vec<_>>())?.try_to_dtype(dtype)
+        let (x, weight) = (wide(self)?, wide(weight)?);
+        match bias.map(wide).transpose()? {
+            Some(bias) => apply(Linear, &[&x, &weight, &bias]),
+            None => apply(Linear, &[&x, &weight]),
+        }?
+        .try_to_dtype(dtype)
     }
 }
 

@@ -1,0 +1,180 @@
+//! Products whose operands stay in the second-level cache: no blocking, and as little packing as possible.
+//!
+//! A tile reads A as it lies, row by row or transposed, and B where its columns lie together: the gradients of a dense
+//! layer are computed without moving an element first. Where the columns of B do not lie together (`x·Wᵀ`), one side
+//! has to be transposed. That is the smaller one: for few rows it is A, and then the product is computed mirrored,
+//! `Cᵀ = Bᵀ·Aᵀ`. Multiplication commutes and every chain keeps its order, so neither choice changes a bit.
+
+use std::ops::Range;
+
+use super::pack::{Lanes, Source};
+use super::tile::{Kernels, Tile, Walk};
+use super::{Element, Init};
+use crate::scratch;
+use crate::threads::{SharedMut, parallel_for};
+
+/// Multiply-adds from which on blocking pays.
+const LARGE: usize = 1 << 23;
+/// Below this many multiply-adds a product is one task: some five microseconds of work.
+const FORK: usize = 3 << 18;
+/// Steps from which on a mirrored product pays for its scattered stores.
+const MIRROR: usize = 128;
+/// The first-level cache maps addresses that are this many bytes apart to one set …
+const PERIOD: usize = 4096;
+/// … of which a tile may use this many ways: an eight-way cache keeps some for the other operand.
+const WAYS: usize = 6;
+/// The most elements of a tile, on any instruction set.
+const TILE: usize = 14 * 32;
+
+/// One product `C[m, n] = init + A[m, k]·B[k, n]`, or its mirror image.
+pub(super) struct Small<'a, T: 'static> {
+    pub kernels: &'static Kernels<T>,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub a: Lanes<'a, T>,
+    pub b: Lanes<'a, T>,
+    /// `m · n` elements, row-major.
+    pub c: &'a SharedMut<'a, T>,
+    pub c_start: usize,
+    pub init: Init<'a, T>,
+    /// C is stored as `[n, m]`.
+    pub mirrored: bool,
+}
+
+impl<T: Element> Small<'_, T> {
+    /// The product the way it is best computed, if that is a way of this file.
+    pub fn plan(self) -> Option<Self> {
+        let Small { m, n, k, a, b, .. } = self;
+        let accumulates = matches!(self.init, Init::Accumulate);
+        let mirror = b.lane != 1 && k >= MIRROR && !accumulates && (a.lane == 1 || self.tasks() * m < n);
+        let this = if mirror { self.mirror() } else { self };
+        // Rows are read along: a line of each has to stay in the cache. Of a transpose a step's line is read once.
+        let along = this.a.step == 1 && fits_ways::<T>(this.a.lane, this.kernels.rows());
+        let reads_a = this.a.lane == 1 || along;
+        (m * n * k <= LARGE && reads_a).then_some(this)
+    }
+
+    fn mirror(self) -> Self {
+        let init = match self.init {
+            Init::RowBias(bias) => Init::ColBias(bias),
+            Init::ColBias(bias) => Init::RowBias(bias),
+            other => other,
+        };
+        Small { m: self.n, n: self.m, a: self.b, b: self.a, init, mirrored: !self.mirrored, ..self }
+    }
+
+    /// How many tasks the product is worth.
+    fn tasks(&self) -> usize {
+        match self.m * self.n * self.k / FORK {
+            0 => 1,
+            1..=5 => 2,
+            _ => 4,
+        }
+    }
+
+    /// Computes the product, in parallel if that is worth it.
+    ///
+    /// A task packs what it needs itself: what another core has just written is far away. The first half of the tasks
+    /// has the first rows of A and of C, or where B is packed its first columns. So a core that has half of the rows of
+    /// a dense layer's weight computes half of its outputs and half of its gradient.
+    pub fn run(&self) {
+        let tasks = self.tasks();
+        let down = if self.b.lane == 1 || self.mirrored { tasks.min(self.m.div_ceil(8)) } else { 1 };
+        let in_place = self.b.lane == 1 && fits_ways::<T>(self.b.step, self.k);
+        let (width, lanes) = (self.kernels.columns(), self.kernels.lanes);
+        let registers = self.n.div_ceil(lanes);
+        let across = (tasks / down).min(registers);
+        let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
+        parallel_for(across * down, |task| {
+            let rows = part(task / across, down, self.m);
+            let registers = part(task % across, across, registers);
+            let panels = rows.len().div_ceil(self.kernels.rows());
+            for first in registers.clone().step_by(width / lanes) {
+                let columns = first * lanes..self.n.min((first * lanes + width).min(registers.end * lanes));
+                let padded = columns.len().next_multiple_of(lanes);
+                let tiles = |b: &[T], b_step: usize| {
+                    for panel in 0..panels {
+                        let panel = part(panel, panels, rows.len());
+                        self.tile(rows.start + panel.start..rows.start + panel.end, columns.clone(), b, b_step);
+                    }
+                };
+                if in_place && padded == columns.len() {
+                    tiles(&self.b.data[columns.start..], self.b.step);
+                } else {
+                    // A tile reads whole registers of neighbouring columns, and again for every panel of rows.
+                    scratch::with(padded * self.k, |space| {
+                        self.b.pack(0..self.k, columns.clone(), padded, space);
+                        tiles(space, padded);
+                    });
+                }
+            }
+        });
+    }
+
+    /// One tile of C; step `s` of its columns of B is at `b[s·b_step]`.
+    fn tile(&self, rows: Range<usize>, columns: Range<usize>, b: &[T], b_step: usize) {
+        let (k, lanes) = (self.k, self.kernels.lanes);
+        let registers = columns.len().div_ceil(lanes);
+        let a = &self.a.data[rows.start * self.a.lane..];
+        assert!((rows.len() - 1) * self.a.lane + (k - 1) * self.a.step < a.len());
+        assert!((k - 1) * b_step + registers * lanes <= b.len());
+        let second = |first: *const T| if first.is_null() { first } else { first.wrapping_add(lanes) };
+        let (row_bias, col_bias) = match self.init {
+            Init::RowBias(bias) => (bias[columns.clone()].as_ptr(), std::ptr::null()),
+            Init::ColBias(bias) => (std::ptr::null(), bias[rows.clone()].as_ptr()),
+            Init::Zero | Init::Accumulate => (std::ptr::null(), std::ptr::null()),
+        };
+        let walk = if self.a.lane == 1 { Walk::Packed } else { Walk::Strides };
+        let compute = |c: *mut T, c_row: usize| {
+            let tile = Tile {
+                k,
+                a: a.as_ptr(),
+                a_row: self.a.lane,
+                a_step: self.a.step,
+                b: [b.as_ptr(), second(b.as_ptr())],
+                b_step,
+                table: std::ptr::null(),
+                c: [c, c.wrapping_add(lanes)],
+                c_row,
+                lanes: [columns.len().min(lanes), columns.len().saturating_sub(lanes)],
+                resume: matches!(self.init, Init::Accumulate),
+                row_bias: [row_bias, second(row_bias)],
+                col_bias,
+            };
+            // SAFETY: the assertions cover A and B, and the caller C.
+            unsafe { self.kernels.compute(rows.len(), registers, walk, &tile) };
+        };
+        if self.mirrored {
+            let mut block = [T::default(); TILE];
+            assert!(rows.len() * self.kernels.columns() <= TILE);
+            compute(block.as_mut_ptr(), self.kernels.columns());
+            self.store_mirrored(rows.clone(), columns.clone(), &block);
+        } else {
+            let start = self.c_start + rows.start * self.n + columns.start;
+            assert!(start + (rows.len() - 1) * self.n + columns.len() <= self.c.len());
+            // A task owns its tiles.
+            compute(self.c.pointer().wrapping_add(start), self.n);
+        }
+    }
+
+    /// Stores a tile whose rows are columns of C.
+    fn store_mirrored(&self, rows: Range<usize>, columns: Range<usize>, block: &[T; TILE]) {
+        let width = self.kernels.columns();
+        for (j, column) in columns.enumerate() {
+            let start = self.c_start + column * self.m + rows.start;
+            // SAFETY: a task owns its tiles, whose elements no other range holds.
+            let row = unsafe { self.c.range(start..start + rows.len()) };
+            row.iter_mut().enumerate().for_each(|(i, c)| *c = block[i * width + j]);
+        }
+    }
+}
+
+/// Whether `count` lines of the cache, `stride` elements apart, can be in it together.
+fn fits_ways<T>(stride: usize, count: usize) -> bool {
+    let (mut a, mut b) = (PERIOD, stride * size_of::<T>() % PERIOD);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    count.div_ceil(PERIOD / a.max(64)) <= WAYS
+}

@@ -28,16 +28,17 @@ pub(crate) struct Lanes<'a, T> {
 impl<T: Element> Source<T> for Lanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
         let full = lanes.len() == width;
-        match (self.lane, self.step, width) {
-            (1, _, 4) if full => self.copy_rows::<4>(k, lanes.start, to),
-            (1, _, 5) if full => self.copy_rows::<5>(k, lanes.start, to),
-            (1, _, 6) if full => self.copy_rows::<6>(k, lanes.start, to),
-            (1, _, 8) if full => self.copy_rows::<8>(k, lanes.start, to),
-            (1, _, 16) if full => self.copy_rows::<16>(k, lanes.start, to),
-            (1, _, 32) if full => self.copy_rows::<32>(k, lanes.start, to),
-            (_, 1, _) if full => self.transpose(k, lanes.start, width, to),
-            _ => self.gather(k, lanes, width, to),
+        // The heights of tiles and the widths of panels, so that a row is copied by a few known instructions.
+        macro_rules! widths {
+            ($($width:literal)*) => {
+                match (self.lane, self.step, width) {
+                    $((1, _, $width) if full => self.copy_rows::<$width>(k, lanes.start, to),)*
+                    (_, 1, _) if full => self.transpose(k, lanes.start, width, to),
+                    _ => self.gather(k, lanes, width, to),
+                }
+            };
         }
+        widths!(4 5 6 7 8 9 10 11 12 13 14 16 32)
     }
 
     fn strided(&self) -> Option<Lanes<'_, T>> {
@@ -89,7 +90,7 @@ mod tests {
             Lanes { data: &columns, step: 1, lane: steps },
             Lanes { data: &spread, step: lanes * 2, lane: 2 },
         ];
-        for width in [1, 3, 4, 5, 6, 8, 13, 14, 16, 32] {
+        for width in [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 32] {
             for taken in [1.max(width - 1), width] {
                 for source in &sources {
                     let mut to = vec![-1.0; 18 * width];

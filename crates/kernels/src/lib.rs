@@ -12,6 +12,7 @@ pub mod math;
 mod number;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 mod scratch;
 pub mod simd;

@@ -6,6 +6,7 @@
 
 mod blocks;
 mod pack;
+mod prepacked;
 mod tile;
 mod transpose;
 mod vector;
@@ -16,6 +17,7 @@ use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use pack::{Lanes, Source};
+pub(crate) use prepacked::Prepacked;
 pub(crate) use tile::Kernels;
 pub(crate) use transpose::interleave_rows;
 

@@ -189,7 +189,7 @@ mod algebra {
 }
 
 /// The f64 functions that `libm` does not have, by the formulas of their f32 twins.
-mod double {
+pub(crate) mod double {
     use std::f64::consts::FRAC_2_PI;
 
     pub fn sigmoid(x: f64) -> f64 {

@@ -55,6 +55,7 @@ pub use ops::loss::ctc::CtcOptions;
 pub use ops::pool::grid_sample::{Corners, GridSample, Outside};
 pub use ops::pool::interpolate::{Interpolation, Resize};
 pub use ops::pool::pooling::Pooling;
+pub use ops::recurrent::recurrence::Walk;
 pub use ops::reduce::quantile::QuantileMethod;
 pub use ops::shape::meshgrid::Indexing;
 pub use ops::shape::pad::Border;

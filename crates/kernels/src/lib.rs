@@ -15,6 +15,7 @@ pub mod norm;
 mod number;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 mod scratch;
 pub mod simd;

@@ -65,6 +65,8 @@ ops! {
     distance: cosine_similarity pairwise_distance cdist dist;
     /// Reading by relevance.
     attention: scaled_dot_product_attention;
+    /// Along sequences, with a state.
+    recurrent: recurrence lstm gru rnn;
     /// Factorizations and what follows from them.
     linalg: solve solve_triangular inverse det slogdet cholesky qr lu svd eigh eig pinv lstsq matrix_norm matrix_power
         matrix_exp matrix_rank cond eigvalsh svdvals cholesky_solve cholesky_inverse;

@@ -7,6 +7,7 @@
 mod blocks;
 mod dot;
 mod pack;
+mod prepacked;
 mod small;
 mod tile;
 mod transpose;
@@ -19,6 +20,7 @@ use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use dot::{DotKernels, Dots, LANES, Run};
 pub(crate) use pack::{Lanes, Source};
+pub(crate) use prepacked::Prepacked;
 use small::Small;
 pub(crate) use tile::{Kernels, Step, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};

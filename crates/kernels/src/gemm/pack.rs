@@ -28,7 +28,8 @@ pub(crate) struct Lanes<'a, T> {
 impl<T: Element> Source<T> for Lanes<'_, T> {
     fn pack(&self, k: Range<usize>, lanes: Range<usize>, width: usize, to: &mut [T]) {
         let full = lanes.len() == width;
-        macro_rules! by_width {
+        // The heights of tiles and the widths of panels, so that a row is copied by a few known instructions.
+        macro_rules! widths {
             ($($width:literal)*) => {
                 match (self.lane, self.step, width) {
                     $((1, _, $width) if full => self.copy_rows::<$width>(k, lanes.start, to),)*
@@ -37,7 +38,7 @@ impl<T: Element> Source<T> for Lanes<'_, T> {
                 }
             };
         }
-        by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 16 32);
+        widths!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 16 32);
     }
 
     fn strided(&self) -> Option<Lanes<'_, T>> {
@@ -88,7 +89,7 @@ mod tests {
             Lanes { data: &columns, step: 1, lane: steps },
             Lanes { data: &spread, step: lanes * 2, lane: 2 },
         ];
-        for width in [1, 3, 4, 5, 6, 8, 13, 14, 16, 32] {
+        for width in [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 32] {
             for taken in [1.max(width - 1), width] {
                 for source in &sources {
                     let mut to = vec![-1.0; 18 * width];

@@ -46,7 +46,7 @@ pub(super) fn expm1<S: Simd>(s: S, x: S::F) -> S::F {
 
 /// `1 / (1 + e⁻ˣ)`, with the exponential of a negative number on both sides, so that it cannot overflow.
 #[inline(always)]
-pub(super) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
+pub(crate) fn sigmoid<S: Simd>(s: S, x: S::F) -> S::F {
     let e = exp(s, s.neg(s.abs(x)));
     let one = s.splat(1.0);
     s.div(s.select(s.lt(x, s.splat(0.0)), e, one), s.add(one, e))
@@ -63,7 +63,7 @@ pub(super) fn silu<S: Simd>(s: S, x: S::F) -> S::F {
 
 /// `tanh |x| = t / (t + 2)` with `t = e^{2|x|} - 1`; it rounds to 1 from 9.01 on.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
+pub(crate) fn tanh<S: Simd>(s: S, x: S::F) -> S::F {
     let positive = s.min(s.splat(10.0), s.abs(x));
     let t = expm1(s, s.add(positive, positive));
     s.with_sign_of(s.div(t, s.add(t, s.splat(2.0))), x)

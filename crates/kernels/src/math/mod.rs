@@ -277,7 +277,7 @@ mod algebra {
 }
 
 /// The f64 functions that `libm` does not have, by the formulas of their f32 twins.
-mod double {
+pub(crate) mod double {
     use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_PI, FRAC_2_SQRT_PI};
 
     pub fn sigmoid(x: f64) -> f64 {

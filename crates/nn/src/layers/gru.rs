@@ -1,6 +1,6 @@
 //! `Gru`: gated recurrent units (Cho et al., EMNLP 2014, arXiv:1406.1078), with PyTorch's and cuDNN's placing of the biases.
 
-use super::{Recurrence, Recurrent, RecurrentWeights};
+use super::{Recurrence, Recurrent, RecurrentWeights, Walk};
 use hadal_core::{Result, Tensor};
 
 /// Gates `r`, `z`, `n` in this order: `n = tanh(W_in·x + b_in + σ(r)·(W_hn·h + b_hn))` and `h' = n + σ(z)·(h − n)`.
@@ -30,12 +30,18 @@ impl Recurrence for GatedRecurrence {
     }
 
     fn step(&self, input: &Tensor, state: &Tensor, weights: &RecurrentWeights) -> Result<Tensor> {
-        let hidden = state.size(-1);
-        let parts = |t: &Tensor| t.try_split_sizes(&[2 * hidden, hidden], -1);
-        let (input, recurrent) = (parts(input)?, parts(&weights.recur(state)?)?);
-        let gates = input[0].try_add(&recurrent[0])?.try_sigmoid()?.try_chunk(2, -1)?;
-        let new = input[1].try_add(gates[0].try_mul(&recurrent[1])?)?.try_tanh()?;
-        new.try_add(gates[1].try_mul(state.try_sub(&new)?)?)
+        input.try_gru_cell(state, &weights.weight_hh.get(), weights.recurrent_bias().as_ref())
+    }
+
+    fn walk(
+        &self,
+        inputs: &Tensor,
+        walk: &Walk,
+        state: Tensor,
+        weights: &RecurrentWeights,
+    ) -> Result<(Tensor, Tensor)> {
+        let gates = weights.project(inputs)?;
+        gates.try_gru(&state, &weights.weight_hh.get(), weights.recurrent_bias().as_ref(), walk)
     }
 }
 

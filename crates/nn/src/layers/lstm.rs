@@ -1,6 +1,6 @@
 //! `Lstm`: long short-term memory (Hochreiter and Schmidhuber, Neural Computation 1997; forget gate by Gers et al. 2000).
 
-use super::{Recurrence, Recurrent, RecurrentWeights};
+use super::{Recurrence, Recurrent, RecurrentWeights, Walk};
 use hadal_core::{Result, Tensor};
 
 /// Gates `i`, `f`, `g`, `o` in this order: `c' = σ(f)·c + σ(i)·tanh(g)` and `h' = σ(o)·tanh(c')`.
@@ -40,11 +40,22 @@ impl Recurrence for LongShortTerm {
     }
 
     fn step(&self, input: &Tensor, state: &LstmState, weights: &RecurrentWeights) -> Result<LstmState> {
-        let gates = input.try_add(weights.recur(&state.hidden)?)?.try_chunk(Self::GATES, -1)?;
-        let [i, f, g, o] = &gates[..] else { unreachable!("four gates") };
-        let kept = f.try_sigmoid()?.try_mul(&state.cell)?;
-        let cell = kept.try_add(i.try_sigmoid()?.try_mul(g.try_tanh()?)?)?;
-        Ok(LstmState { hidden: o.try_sigmoid()?.try_mul(cell.try_tanh()?)?, cell })
+        let (weight, bias) = (weights.weight_hh.get(), weights.recurrent_bias());
+        let (hidden, cell) = input.try_lstm_cell(&state.hidden, &state.cell, &weight, bias.as_ref())?;
+        Ok(LstmState { hidden, cell })
+    }
+
+    fn walk(
+        &self,
+        inputs: &Tensor,
+        walk: &Walk,
+        state: LstmState,
+        weights: &RecurrentWeights,
+    ) -> Result<(Tensor, LstmState)> {
+        let (gates, weight) = (inputs.try_linear(&weights.weight_ih.get(), None)?, weights.weight_hh.get());
+        let bias = weights.bias()?;
+        let (outputs, hidden, cell) = gates.try_lstm(&state.hidden, &state.cell, &weight, bias.as_ref(), walk)?;
+        Ok((outputs, LstmState { hidden, cell }))
     }
 }
 

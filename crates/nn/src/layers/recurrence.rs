@@ -2,7 +2,7 @@
 
 use crate::compat::{self, Defaults};
 use crate::init::{Initialiser, Orthogonal, Uniform, xavier_uniform};
-use hadal_core::{Error, Module, Param, Result, Shape, Tensor, Visitor, visit_field};
+use hadal_core::{Error, Module, Param, Result, Shape, Tensor, Visitor, Walk, visit_field};
 use std::fmt::Debug;
 
 /// What one step of a recurrent network computes: a cell, or one direction of one layer.
@@ -32,6 +32,8 @@ pub trait Recurrence: Default + Debug + Send + Sync {
     fn step(&self, input: &Tensor, state: &Self::State, weights: &RecurrentWeights) -> Result<Self::State>;
 
     /// All steps of `inputs` from `state`: the outputs in the layout of the inputs, and the last state.
+    ///
+    /// By default step after step; a kind that has a kernel for whole sequences uses that.
     fn walk(
         &self,
         inputs: &Tensor,
@@ -39,54 +41,11 @@ pub trait Recurrence: Default + Debug + Send + Sync {
         state: Self::State,
         weights: &RecurrentWeights,
     ) -> Result<(Tensor, Self::State)> {
-        let axis = walk.axis as isize;
-        let mut steps: Vec<(usize, Tensor)> =
-            weights.project(inputs)?.try_unbind(axis)?.into_iter().enumerate().collect();
-        if walk.backwards {
-            steps.reverse();
-        }
-        let (mut state, mut outputs) = (state, Vec::with_capacity(steps.len()));
-        for (number, input) in &steps {
-            let next = self.step(input, &state, weights)?;
-            let output = Self::tensors(&next).swap_remove(0);
-            match walk.beyond(*number) {
-                None => {
-                    state = next;
-                    outputs.push(output);
-                }
-                // Sequences that are over, or have not begun, keep their state and give zeros.
-                Some(beyond) => {
-                    let pairs = Self::tensors(&state).into_iter().zip(Self::tensors(&next));
-                    let kept = pairs.map(|(old, new)| beyond.try_where_(old, new));
-                    state = Self::state(kept.collect::<Result<_>>()?);
-                    outputs.push(output.try_masked_fill(&beyond, 0)?);
-                }
-            }
-        }
-        if walk.backwards {
-            outputs.reverse();
-        }
-        Ok((Tensor::try_stack(&outputs, axis)?, state))
-    }
-}
-
-/// How a recurrence goes along sequences.
-#[derive(Clone, Copy, Debug)]
-pub struct Walk<'a> {
-    /// The axis of the inputs that counts steps: 0 or 1; the batch is the other.
-    pub axis: usize,
-    /// From the last step to the first.
-    pub backwards: bool,
-    /// The number of steps that mean something in each sequence, all if not given.
-    pub lengths: Option<&'a [usize]>,
-}
-
-impl Walk<'_> {
-    /// Which sequences do not have this step, `[batch, 1]`, if some have not.
-    fn beyond(&self, step: usize) -> Option<Tensor> {
-        let over: Vec<bool> = self.lengths?.iter().map(|&length| step >= length).collect();
-        let batch = over.len();
-        over.contains(&true).then(|| Tensor::from_vec(over, [batch, 1]))
+        let step = |input: &Tensor, state: &[Tensor]| {
+            Ok(Self::tensors(&self.step(input, &Self::state(state.to_vec()), weights)?))
+        };
+        let (outputs, last) = walk.along(&weights.project(inputs)?, Self::tensors(&state), step)?;
+        Ok((outputs, Self::state(last)))
     }
 }
 
@@ -140,6 +99,17 @@ impl RecurrentWeights {
         x.try_linear(&self.weight_ih.get(), self.bias_ih.as_ref().map(Param::get).as_ref())
     }
 
+    /// `b_ih + b_hh`, if there are biases: for steps that add up all.
+    pub fn bias(&self) -> Result<Option<Tensor>> {
+        let biases = self.bias_ih.as_ref().zip(self.bias_hh.as_ref());
+        biases.map(|(ih, hh)| ih.get().try_add(hh.get())).transpose()
+    }
+
+    /// b_hh, if there is one.
+    pub fn recurrent_bias(&self) -> Option<Tensor> {
+        self.bias_hh.as_ref().map(Param::get)
+    }
+
     /// `h·W_hhᵀ + b_hh` for outputs of the step before, `[batch, hidden]`.
     pub fn recur(&self, hidden: &Tensor) -> Result<Tensor> {
         hidden.try_linear(&self.weight_hh.get(), self.bias_hh.as_ref().map(Param::get).as_ref())
@@ -152,5 +122,91 @@ impl RecurrentWeights {
         visit("weight_hh", &self.weight_hh);
         visit("bias_ih", &self.bias_ih);
         visit("bias_hh", &self.bias_hh);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::Rnn;
+    use crate::layers::gru::GatedRecurrence;
+    use crate::layers::lstm::LongShortTerm;
+    use crate::layers::rnn::Elman;
+    use hadal_core::testing::assert_close;
+    use hadal_core::{DType, Keep, grad, no_grad};
+
+    /// A kind of steps without a kernel for sequences.
+    #[derive(Debug, Default)]
+    struct StepByStep<R>(R);
+
+    impl<R: Recurrence> Recurrence for StepByStep<R> {
+        const KINDS: [&'static str; 2] = R::KINDS;
+        const GATES: usize = R::GATES;
+        type State = R::State;
+
+        fn tensors(state: &R::State) -> Vec<Tensor> {
+            R::tensors(state)
+        }
+
+        fn state(tensors: Vec<Tensor>) -> R::State {
+            R::state(tensors)
+        }
+
+        fn start(zeros: Tensor) -> R::State {
+            R::start(zeros)
+        }
+
+        fn step(&self, input: &Tensor, state: &R::State, weights: &RecurrentWeights) -> Result<R::State> {
+            self.0.step(input, state, weights)
+        }
+    }
+
+    /// Outputs and last state of both ways, and the gradients of all that goes in.
+    fn compare<R: Recurrence>(fused: R, steps: R) {
+        let plain = StepByStep(steps);
+        let weights = RecurrentWeights::draw::<R>(3, 5, true);
+        let params = [&weights.weight_ih, &weights.weight_hh].into_iter();
+        let params: Vec<&Param> = params.chain(&weights.bias_ih).chain(&weights.bias_hh).collect();
+        params.iter().for_each(|p| p.replace(&no_grad(|| p.get().to_dtype(DType::F64))));
+        let draw = |shape: &[usize], seed: usize| {
+            let values = (0..shape.iter().product()).map(|i| ((i + seed) as f64 * 1.3).sin()).collect();
+            Tensor::from_vec(values, shape).requires_grad()
+        };
+        let lengths = [4, 1, 3];
+        for (axis, shape) in [(0, [4, 3, 3]), (1, [3, 4, 3])] {
+            for backwards in [false, true] {
+                for lengths in [None, Some(&lengths[..])] {
+                    let walk = Walk { axis, backwards, lengths };
+                    let x = draw(&shape, 0);
+                    let start: Vec<Tensor> =
+                        (0..R::tensors(&R::start(x.clone())).len()).map(|i| draw(&[3, 5], 50 * (i + 1))).collect();
+                    let results = |fused: &dyn Fn() -> (Tensor, R::State)| -> Vec<Tensor> {
+                        let (y, last) = fused();
+                        let outputs: Vec<Tensor> = [y].into_iter().chain(R::tensors(&last)).collect();
+                        let products = outputs.iter().enumerate().map(|(i, t)| t.mul(draw(t.shape(), 7 * i)).sum(..));
+                        let loss = products.reduce(|a, b| a.add(b)).expect("outputs");
+                        let leaves = [x.clone()].into_iter().chain(start.clone()).chain(params.iter().map(|p| p.get()));
+                        let leaves: Vec<Tensor> = leaves.collect();
+                        let found = grad(&[&loss], &[], &leaves.iter().collect::<Vec<_>>(), Keep::Nothing);
+                        outputs.into_iter().chain(found.expect("all take part")).collect()
+                    };
+                    let state = || R::state(start.clone());
+                    let found = results(&|| fused.walk(&x, &walk, state(), &weights).expect("the shapes fit"));
+                    let expected = results(&|| plain.walk(&x, &walk, state(), &weights).expect("the shapes fit"));
+                    for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                        assert_close(found, expected, 1e-12, &format!("{} {walk:?}: {i}", R::KINDS[0]));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn kernels_for_sequences_do_what_their_steps_do() {
+        let relu = || Rnn::new(1, 1).relu().recurrence;
+        compare(LongShortTerm, LongShortTerm);
+        compare(GatedRecurrence, GatedRecurrence);
+        compare(Elman::default(), Elman::default());
+        compare(relu(), relu());
     }
 }

@@ -1,6 +1,6 @@
 //! `Recurrent`: a recurrence along sequences, in layers and in both directions.
 
-use super::recurrence::{Recurrence, RecurrentWeights, Walk};
+use super::{Recurrence, RecurrentWeights, Walk};
 use crate::Layer;
 use hadal_core::{Error, Mode, Module, Result, Tag, Tensor, Visitor};
 

@@ -1,6 +1,6 @@
 //! `Rnn`: the plain recurrent network (Elman, Cognitive Science 1990).
 
-use super::{Recurrence, Recurrent, RecurrentCell, RecurrentWeights};
+use super::{Recurrence, Recurrent, RecurrentCell, RecurrentWeights, Walk};
 use hadal_core::{Result, Tensor};
 
 /// `h' = tanh(W_ih·x + b_ih + W_hh·h + b_hh)`, or with ReLU.
@@ -32,8 +32,20 @@ impl Recurrence for Elman {
     }
 
     fn step(&self, input: &Tensor, state: &Tensor, weights: &RecurrentWeights) -> Result<Tensor> {
-        let sum = input.try_add(weights.recur(state)?)?;
-        if self.relu { sum.try_relu() } else { sum.try_tanh() }
+        let step = if self.relu { Tensor::try_rnn_relu_cell } else { Tensor::try_rnn_tanh_cell };
+        step(input, state, &weights.weight_hh.get(), weights.recurrent_bias().as_ref())
+    }
+
+    fn walk(
+        &self,
+        inputs: &Tensor,
+        walk: &Walk,
+        state: Tensor,
+        weights: &RecurrentWeights,
+    ) -> Result<(Tensor, Tensor)> {
+        let unroll = if self.relu { Tensor::try_rnn_relu } else { Tensor::try_rnn_tanh };
+        let gates = inputs.try_linear(&weights.weight_ih.get(), None)?;
+        unroll(&gates, &state, &weights.weight_hh.get(), weights.bias()?.as_ref(), walk)
     }
 }
 

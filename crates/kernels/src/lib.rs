@@ -4,6 +4,7 @@
 //! number of threads and on every instruction set: work is partitioned by shape only, every output element has one
 //! owner, and the order of every sum is part of its definition.
 
+pub mod ceiling;
 pub mod conv;
 pub mod copy;
 pub mod fourier;

@@ -35,6 +35,9 @@ pub struct Measured {
     pub quiet: bool,
 }
 
+/// The threads of the framework before may still be spinning so long.
+const SETTLE: Duration = Duration::from_millis(250);
+
 /// Measures all of them; the attempt with the least sum of medians counts.
 pub fn measure(runners: &mut [Box<dyn Runner>], plan: &Plan) -> Result<Vec<Measured>, Box<dyn Error>> {
     let mut patience = Patience::seconds(plan.patience);
@@ -83,10 +86,10 @@ fn attempt(
     });
     let mut measured: Vec<Measured> = begun.collect();
     for _ in 0..rounds {
+        std::thread::sleep(SETTLE);
         let quiet = patience.wait();
         for (runner, measured) in runners.iter_mut().zip(&mut measured) {
-            // The threads of the framework before may still be spinning.
-            std::thread::sleep(Duration::from_millis(250));
+            std::thread::sleep(SETTLE);
             if !runner.is_a_process_each() {
                 runner.run(measured.steps.div_ceil(10))?;
             }

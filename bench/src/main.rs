@@ -1,34 +1,81 @@
-//! Times training steps of Hadal and, with `--against`, of other frameworks doing the same work.
+//! Times Hadal and, with `--against`, other frameworks doing the same work.
 //!
 //! ```text
 //! cargo run --release -p hadal-bench                                # Hadal alone, every workload
-//! cargo run --release -p hadal-bench -- W1 W5 --threads 1 --json
+//! cargo run --release -p hadal-bench -- W1 W9 --threads 1 --json
 //! cargo run --release -p hadal-bench -- --against torch,torch-fused,jax --python python3
+//! cargo run --release -p hadal-bench -- W8 --profile
+//! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
+//! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
 //! Machines are shared and noisy, so only ratios count: the frameworks take turns, a block of steps each, and the
 //! ratio is taken within each turn.
 
+mod cold_start;
+mod compare;
+mod growth;
+mod machine;
+mod ops;
 mod peer;
+mod profile;
+mod quiet;
 mod report;
+mod spread;
+mod svg;
 mod workloads;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use cold_start::Fresh;
+use compare::{Measured, Plan};
 use peer::{Child, Hadal, Runner};
-use report::Measured;
 use std::error::Error;
 use std::path::PathBuf;
-use workloads::{ALL, Workload};
+use workloads::{Measure, Workload};
 
-/// Times training steps, alone or beside other frameworks.
+/// Times Hadal, alone or beside other frameworks.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
-    /// Workloads by number or name (W1, W5_mlp_seed4); all without.
-    workloads: Vec<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    comparison: Comparison,
     /// Threads of every framework; 0 for as many as there are cores.
-    #[arg(long, env = "HADAL_THREADS", default_value_t = 0)]
+    #[arg(long, env = "HADAL_THREADS", default_value_t = 0, global = true)]
     threads: usize,
-    /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, jax.
+    /// One JSON object a line instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure single operations, on the inputs of their test cases made large, against the machine's ceiling.
+    Ops {
+        /// Operations by name; all without.
+        names: Vec<String>,
+    },
+    /// Plot time and memory of training steps against batch size, width and depth, and check that they are linear.
+    Growth {
+        /// The folder of the plots.
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))]
+        folder: PathBuf,
+    },
+    /// One point of a plot, in a process of its own.
+    #[command(hide = true)]
+    GrowthPoint(growth::Point),
+    /// A prediction, in a process of its own.
+    #[command(hide = true)]
+    ColdStart,
+}
+
+#[derive(Args)]
+struct Comparison {
+    /// Workloads by number or name (W1, W5_mlp_seed4, W10_conv2d); all without.
+    workloads: Vec<String>,
+    /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, torch-out, jax, keras, keras-xla,
+    /// onnxruntime.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
     /// The Python that has them.
@@ -43,67 +90,83 @@ struct Arguments {
     /// Seconds of one block of steps.
     #[arg(long, default_value_t = 0.3)]
     block: f64,
-    /// One JSON object a line instead of the table.
-    #[arg(long)]
-    json: bool,
+    /// How often a workload is measured at most, when the blocks disagree.
+    #[arg(long, default_value_t = 3)]
+    attempts: usize,
+    /// Seconds that a workload waits for a quiet machine at most.
+    #[arg(long, default_value_t = 15.0)]
+    patience: f64,
+    /// Show where Hadal's time goes instead, and write timelines into FOLDER if one is given.
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
+    profile: Option<Option<PathBuf>>,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism()?.get(),
-        n => n,
-    };
+    let Arguments { command, comparison, threads, json } = Arguments::parse();
+    let threads = if threads == 0 { std::thread::available_parallelism()?.get() } else { threads };
     hadal::set_threads(threads);
-    if !arguments.json {
-        println!("{}", report::machine(threads));
-    }
-    for workload in chosen(&arguments.workloads)? {
-        let measured = measure(workload, threads, &arguments)?;
-        match arguments.json {
-            true => report::lines(workload, threads, &measured).iter().for_each(|line| println!("{line}")),
-            false => println!("{}", report::table(workload, &measured)),
-        }
+    match command {
+        Some(Command::ColdStart) => cold_start::process(),
+        Some(Command::GrowthPoint(point)) => point.process(),
+        Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
+        Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
+        None => compared(&comparison, threads, json)?,
     }
     Ok(())
 }
 
-/// The workloads that are asked for.
-fn chosen(asked: &[String]) -> Result<Vec<&'static Workload>, String> {
-    if asked.is_empty() {
-        return Ok(ALL.iter().collect());
+/// Profiles or compares the workloads that are asked for.
+fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Box<dyn Error>> {
+    let workloads = workloads::chosen(&arguments.workloads)?;
+    eprintln!("{}", machine::line(threads));
+    if let Some(folder) = &arguments.profile {
+        return workloads.iter().try_for_each(|workload| profile::profile(workload, folder.as_deref()));
     }
-    let find = |name: &String| {
-        let found = ALL.iter().find(|w| w.name == name || w.name.split('_').next() == Some(name));
-        let known: Vec<&str> = ALL.iter().map(|w| w.name).collect();
-        found.ok_or_else(|| format!("no workload is called `{name}`; there are {}", known.join(", ")))
+    let plan = Plan {
+        rounds: arguments.rounds.max(1),
+        block: arguments.block,
+        attempts: arguments.attempts.max(1),
+        patience: arguments.patience,
     };
-    asked.iter().map(find).collect()
+    let mut all: Vec<(Workload, Vec<Measured>)> = Vec::new();
+    for workload in workloads {
+        let mut runners = runners(&workload, threads, arguments)?;
+        let measured = compare::measure(&mut runners, &plan)?;
+        match json {
+            true => report::lines(&workload, threads, &measured).iter().for_each(|line| println!("{line}")),
+            false => println!("{}", report::table(&workload, &measured)),
+        }
+        all.push((workload, measured));
+    }
+    let mut versions: Vec<&str> = all.iter().flat_map(|(_, m)| m).map(|one| one.versions.as_str()).collect();
+    versions.sort();
+    versions.dedup();
+    eprintln!("versions: {}", versions.join(", "));
+    if !json && !arguments.against.is_empty() {
+        println!("{}", report::summary(&arguments.against, &all));
+    }
+    Ok(())
 }
 
-/// The seconds per step of every framework, turn by turn. One that cannot run is left out and said so.
-fn measure(workload: &Workload, threads: usize, arguments: &Arguments) -> Result<Vec<Measured>, Box<dyn Error>> {
-    let mut runners: Vec<Box<dyn Runner>> = vec![Box::new(Hadal::new(workload))];
+/// Hadal, and the frameworks that can do the workload; of the others the reason is said.
+fn runners(
+    workload: &Workload,
+    threads: usize,
+    arguments: &Comparison,
+) -> Result<Vec<Box<dyn Runner>>, Box<dyn Error>> {
+    let Comparison { python, peers, .. } = arguments;
+    let cold = workload.measure == Measure::ColdStart;
+    let mut runners: Vec<Box<dyn Runner>> =
+        vec![if cold { Box::new(Fresh::hadal()?) } else { Box::new(Hadal::new(workload)) }];
     for name in &arguments.against {
-        match Child::start(&arguments.python, &arguments.peers, name, workload.name, threads) {
-            Ok(child) => runners.push(Box::new(child)),
+        let started: Result<Box<dyn Runner>, _> = match cold {
+            true => Fresh::peer(name, python, peers).map(|fresh| Box::new(fresh) as _),
+            false => Child::start(python, peers, name, &workload.name, threads).map(|child| Box::new(child) as _),
+        };
+        match started {
+            Ok(runner) => runners.push(runner),
             Err(reason) => eprintln!("{name} cannot run {}: {reason}", workload.name),
         }
     }
-    let mut steps = Vec::new();
-    for runner in &mut runners {
-        runner.run(3)?;
-        let seconds = runner.run(5)? / 5.0;
-        steps.push((arguments.block / seconds).ceil().clamp(1.0, 1e6) as usize);
-    }
-    let mut measured: Vec<Measured> = runners.iter().map(|r| Measured { peer: r.name(), seconds: vec![] }).collect();
-    for _ in 0..arguments.rounds {
-        for ((runner, &steps), measured) in runners.iter_mut().zip(&steps).zip(&mut measured) {
-            // The threads of the framework before may still be spinning.
-            std::thread::sleep(std::time::Duration::from_millis(250));
-            runner.run(steps.div_ceil(10))?;
-            measured.seconds.push(runner.run(steps)? / steps as f64);
-        }
-    }
-    Ok(measured)
+    Ok(runners)
 }

@@ -11,8 +11,23 @@ use std::time::Instant;
 pub trait Runner {
     /// Its name in the table.
     fn name(&self) -> String;
+    /// What runs, with version numbers.
+    fn versions(&self) -> String;
     /// Does so many steps; returns the seconds they took.
     fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>>;
+    /// Whether a step is a process of its own.
+    fn is_a_process_each(&self) -> bool {
+        false
+    }
+    /// The peak memory in MiB of each process since the last call, where a step is a process.
+    fn memory(&mut self) -> Vec<f64> {
+        Vec::new()
+    }
+}
+
+/// This library, as the table names it.
+pub fn hadal_version() -> String {
+    format!("hadal {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// This library.
@@ -22,13 +37,17 @@ pub struct Hadal {
 
 impl Hadal {
     pub fn new(workload: &Workload) -> Hadal {
-        Hadal { step: (workload.prepare)(workload.batch) }
+        Hadal { step: workload.prepare() }
     }
 }
 
 impl Runner for Hadal {
     fn name(&self) -> String {
         "hadal".into()
+    }
+
+    fn versions(&self) -> String {
+        hadal_version()
     }
 
     fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>> {
@@ -38,9 +57,10 @@ impl Runner for Hadal {
     }
 }
 
-/// A program that says `ready`, then answers each line with a number of steps by a line with the seconds they took.
+/// A program that says `ready` and its versions, then answers each line with a number of steps by a line with the seconds they took.
 pub struct Child {
     name: String,
+    versions: String,
     child: std::process::Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -66,11 +86,11 @@ impl Child {
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        let mut child = Child { name: name.into(), child, input, output: BufReader::new(output) };
-        match child.answer()?.as_str() {
-            "ready" => Ok(child),
-            other => Err(format!("answered `{other}`").into()),
-        }
+        let mut child =
+            Child { name: name.into(), versions: String::new(), child, input, output: BufReader::new(output) };
+        let line = child.answer()?;
+        child.versions = line.strip_prefix("ready ").ok_or_else(|| format!("answered `{line}`"))?.to_owned();
+        Ok(child)
     }
 
     /// The next line; where there is none, the last line of what the program wrote to stderr is the error.
@@ -87,6 +107,10 @@ impl Child {
 impl Runner for Child {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn versions(&self) -> String {
+        self.versions.clone()
     }
 
     fn run(&mut self, steps: usize) -> Result<f64, Box<dyn Error>> {

@@ -1,145 +1,65 @@
-//! The workloads: a step is a forward pass, the loss, the gradients and the optimizer's update, on data in memory.
+//! What is compared, by the names of the workloads.
 
-use hadal::models;
-use hadal::prelude::*;
+mod inference;
+mod kernels;
+mod training;
 
-/// One kind of training step.
+/// A piece of work that every framework can be asked to do.
 pub struct Workload {
-    pub name: &'static str,
-    pub about: &'static str,
-    pub batch: usize,
-    /// Makes the model, the optimizer and the data; the result does one step.
-    pub prepare: fn(usize) -> Box<dyn FnMut()>,
+    /// `W5_mlp_seed4`
+    pub name: String,
+    pub about: String,
+    pub measure: Measure,
+    prepare: Box<dyn Fn() -> Box<dyn FnMut()>>,
 }
 
-pub const ALL: &[Workload] = &[
-    Workload {
-        name: "W1_mlp_seed1",
-        about: "784-128-64-10 without activations, SGD with momentum",
-        batch: 64,
-        prepare: |batch| {
-            let model = Sequential::new().add(Linear::new(784, 128)).add(Linear::new(128, 64)).add(Linear::new(64, 10));
-            training(model, |p| Sgd::new(0.01).momentum(0.9).optimize(p), images(100, batch, &[784]), batch)
-        },
-    },
-    Workload {
-        name: "W2_cnn_seed0",
-        about: "3→16→32 filters 3×3, 10 classes, SGD with momentum",
-        batch: 100,
-        prepare: |batch| {
-            let model = Sequential::new()
-                .add(Conv2d::new(3, 16, 3).padding(1))
-                .add(Relu)
-                .add(MaxPool2d::new(2))
-                .add(Conv2d::new(16, 32, 3).padding(1))
-                .add(Relu)
-                .add(MaxPool2d::new(2))
-                .add(Flatten::new())
-                .add(Linear::new(2048, 10));
-            training(model, |p| Sgd::new(0.001).momentum(0.9).optimize(p), images(20, batch, &[3, 32, 32]), batch)
-        },
-    },
-    Workload {
-        name: "W3_dense_keras",
-        about: "784-32-10 with ReLU, Adam",
-        batch: 32,
-        prepare: |batch| {
-            let model = Sequential::new().add(Linear::new(784, 32)).add(Relu).add(Linear::new(32, 10));
-            training(model, |p| Adam::new(1e-3).optimize(p), images(200, batch, &[784]), batch)
-        },
-    },
-    Workload {
-        name: "W4_cnn_keras",
-        about: "32, 64, 64 filters 3×3, 64 hidden units, Adam",
-        batch: 32,
-        prepare: |batch| {
-            let spec = models::Spec { input: vec![3, 32, 32], outputs: 10 };
-            let model = models::keras_cnn(&spec).expect("images of 32 by 32");
-            training(model, |p| Adam::new(1e-3).optimize(p), images(50, batch, &[3, 32, 32]), batch)
-        },
-    },
-    Workload {
-        name: "W5_mlp_seed4",
-        about: "784-128-10 with ReLU, Adam",
-        batch: 32,
-        prepare: |batch| {
-            let model = Sequential::new().add(Linear::new(784, 128)).add(Relu).add(Linear::new(128, 10));
-            training(model, |p| Adam::new(1e-3).optimize(p), images(200, batch, &[784]), batch)
-        },
-    },
-    Workload {
-        name: "W6_lstm_lm",
-        about: "embedding 96×128, two LSTM layers of 256, 64 steps, Adam",
-        batch: 32,
-        prepare: |batch| {
-            let layers = Sequential::new().add(Embedding::new(96, 128)).add(Lstm::new(128, 256).layers(2));
-            let model = layers.add(Linear::new(256, 96));
-            training(model, |p| Adam::new(1e-3).optimize(p), tokens(10, batch, 64, 96), batch)
-        },
-    },
-    Workload {
-        name: "W6_gru_lm",
-        about: "embedding 96×128, two GRU layers of 256, 64 steps, Adam",
-        batch: 32,
-        prepare: |batch| {
-            let layers = Sequential::new().add(Embedding::new(96, 128)).add(Gru::new(128, 256).layers(2));
-            let model = layers.add(Linear::new(256, 96));
-            training(model, |p| Adam::new(1e-3).optimize(p), tokens(10, batch, 64, 96), batch)
-        },
-    },
-    Workload {
-        name: "W7_gpt_small",
-        about: "4 blocks of width 256 with 8 heads, 128 tokens of 4096, AdamW",
-        batch: 16,
-        prepare: |batch| {
-            let model = models::Gpt::new(&models::GptSize::default());
-            training(model, |p| AdamW::new(3e-4).optimize(p), tokens(10, batch, 128, 4096), batch)
-        },
-    },
-    Workload {
-        name: "W8_resnet18_cifar",
-        about: "ResNet-18, 10 classes, 3×32×32, SGD with momentum",
-        batch: 64,
-        prepare: |batch| {
-            let model = models::resnet18(3, 10);
-            training(model, |p| Sgd::new(0.01).momentum(0.9).optimize(p), images(10, batch, &[3, 32, 32]), batch)
-        },
-    },
-];
-
-/// So many batches of normally distributed samples of a shape, with labels from ten classes.
-fn images(batches: usize, batch: usize, sample: &[usize]) -> (Tensor, Tensor) {
-    manual_seed(0);
-    let n = batches * batch;
-    (Tensor::randn([&[n], sample].concat()), Tensor::randint(0, 10, n))
+/// What the time of a step is turned into.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Measure {
+    /// Training steps of so many samples.
+    Training { batch: usize },
+    /// Predictions of so many samples.
+    Inference { batch: usize },
+    /// So many floating-point operations; they are the metric of a family of kernels.
+    Arithmetic { flops: f64 },
+    /// So many bytes read and written.
+    Memory { bytes: f64 },
+    /// A fresh process to its first prediction.
+    ColdStart,
 }
 
-/// So many batches of sequences of a vocabulary, each with a next token.
-fn tokens(batches: usize, batch: usize, length: usize, vocabulary: i64) -> (Tensor, Tensor) {
-    manual_seed(0);
-    let shape = [batches * batch, length];
-    (Tensor::randint(0, vocabulary, shape), Tensor::randint(0, vocabulary, shape))
+impl Workload {
+    fn new(
+        name: impl Into<String>,
+        about: impl Into<String>,
+        measure: Measure,
+        prepare: impl Fn() -> Box<dyn FnMut()> + 'static,
+    ) -> Workload {
+        Workload { name: name.into(), about: about.into(), measure, prepare: Box::new(prepare) }
+    }
+
+    /// Makes the model and the data; the result does one step.
+    pub fn prepare(&self) -> Box<dyn FnMut()> {
+        (self.prepare)()
+    }
 }
 
-/// A step that takes the next batch, round and round.
-fn training(
-    model: impl Layer + 'static,
-    optimizer: impl Fn(Vec<Param>) -> Optimizer,
-    (inputs, targets): (Tensor, Tensor),
-    batch: usize,
-) -> Box<dyn FnMut()> {
-    let mut optimizer = optimizer(model.parameters());
-    let batches = inputs.shape()[0] / batch;
-    let mut next = 0;
-    Box::new(move || {
-        let start = next % batches * batch;
-        next += 1;
-        let (x, y) = (inputs.narrow(0, start, batch), targets.narrow(0, start, batch));
-        let logits = model.forward(&x);
-        let loss = match logits.rank() {
-            2 => cross_entropy(&logits, &y),
-            _ => cross_entropy(&logits.flatten(0, -2), &y.flatten(0, -1)),
-        };
-        optimizer.step(&loss.backward()).expect("every parameter has a gradient");
-    })
+/// All of them, in order.
+pub fn all() -> Vec<Workload> {
+    let mut all = training::all();
+    all.extend(inference::all());
+    all.extend(kernels::all());
+    let about = "a fresh process to the first prediction of W5's model";
+    all.push(Workload::new("W11_cold_start", about, Measure::ColdStart, || Box::new(crate::cold_start::predict)));
+    all
+}
+
+/// Those that are asked for, by name or by the beginning of it (`W6`, `W10_conv2d`); all if none is.
+pub fn chosen(asked: &[String]) -> Result<Vec<Workload>, String> {
+    let wanted = |name: &str, asked: &str| name == asked || name.starts_with(&format!("{asked}_"));
+    if let Some(unknown) = asked.iter().find(|asked| !all().iter().any(|w| wanted(&w.name, asked))) {
+        let known: Vec<String> = all().into_iter().map(|w| w.name).collect();
+        return Err(format!("no workload is called `{unknown}`; there are {}", known.join(", ")));
+    }
+    Ok(all().into_iter().filter(|w| asked.is_empty() || asked.iter().any(|asked| wanted(&w.name, asked))).collect())
 }

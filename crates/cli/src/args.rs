@@ -72,6 +72,10 @@ pub struct Train {
     /// Train on the first N samples only.
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<usize>,
+    /// Print where the time of the training went, by op and by layer, and write the timeline to FILE in the trace-event
+    /// format; without FILE, to profile.json in the --out folder or here. A few steps tell enough: see --limit.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub profile: Option<Option<PathBuf>>,
     /// Print the recipe with all flags applied, and stop.
     #[arg(long)]
     pub print_config: bool,

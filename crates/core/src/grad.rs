@@ -6,7 +6,7 @@
 use crate::gradients::Gradients;
 use crate::op::Op;
 use crate::tensor::{Data, Meta, Scalar, Tensor};
-use crate::{Error, Result, check, fallible, scope};
+use crate::{Error, Result, check, fallible, profile, scope};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
@@ -50,7 +50,7 @@ pub(crate) struct Node {
     outputs: SmallVec<[Meta; 1]>,
     saved: Mutex<Option<Saved>>,
     hooks: Mutex<Vec<(usize, Hook)>>,
-    /// The module that ran the op, remembered while anomalies are looked for.
+    /// The module that ran the op, remembered while anomalies are looked for or a profile is recorded.
     module: Option<String>,
 }
 
@@ -100,7 +100,7 @@ impl Node {
         saved: Saved,
     ) -> Arc<Node> {
         let (saved, hooks) = (Mutex::new(Some(saved)), Mutex::default());
-        let module = check::finite_values().then(scope::current).flatten();
+        let module = if check::finite_values() { scope::current() } else { profile::current_module() };
         Arc::new(Node { sequence: next_number(), source, edges, inputs, outputs, saved, hooks, module })
     }
 
@@ -331,6 +331,7 @@ type Pending = BTreeMap<u64, (Arc<Node>, SmallVec<[Option<Tensor>; 1]>)>;
 
 /// The walk: newest node first, so every gradient is complete when its node's turn comes.
 fn walk(ys: &[&Tensor], seeds: Vec<Tensor>, wanted: Option<&[Option<Key>]>, keep: Keep) -> Result<Gradients> {
+    let _span = profile::open(profile::What::Backward, "backward");
     let mut pending = Pending::new();
     let recording = keep == Keep::Graph;
     let deliver = |pending: &mut Pending, origin: &Origin, g: Tensor| {
@@ -395,10 +396,12 @@ fn walk(ys: &[&Tensor], seeds: Vec<Tensor>, wanted: Option<&[Option<Key>]>, keep
         };
         let g = Grad { node: &node, saved: &saved, incoming, needed };
         let rule = || if recording { differentiable(&**op, &g) } else { op.grad(&g) };
+        let span = profile::open_gradient(&**op, node.module.as_deref());
         let back = with_recording(recording, || match &node.module {
             Some(module) => scope::within(&format!("{module} (gradient of {})", op.name()), rule),
             None => rule(),
         });
+        drop(span);
         let needed = g.needed;
         if recording {
             *slot = Some(saved);

@@ -2,7 +2,7 @@
 
 use crate::grad::{self, Grad, Grads, Node, Saved};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
-use crate::{DType, Error, Result, check};
+use crate::{DType, Error, Result, check, profile};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::fmt::Debug;
@@ -75,6 +75,17 @@ pub trait Op: Any + Debug + Send + Sync {
         Kind::Opaque
     }
 
+    /// The floating-point operations that [`Op::run`] takes, for the profiler: two for each multiplication and addition of
+    /// a contraction. None for ops that the memory's speed limits; what they read and write is known anyway.
+    fn flops(&self, _inputs: &[Meta], _outputs: &[Meta]) -> u64 {
+        0
+    }
+
+    /// What tells the op from others of its name, in a profile: nothing for most.
+    fn variant(&self) -> &'static str {
+        ""
+    }
+
     /// What [`Op::grad`] reads.
     fn reads(&self) -> Reads {
         Reads::NOTHING
@@ -124,9 +135,13 @@ pub(crate) fn record(op: impl Op, inputs: &[&Tensor], values: &[Tensor]) -> Outp
 
 /// Infers and computes.
 fn evaluate(op: &dyn Op, inputs: &[&Tensor]) -> Result<(Metas, SmallVec<[Data; 1]>)> {
+    let span = profile::open_op(op);
     let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
     let metas = op.infer(&metas)?;
     let values = compute(op, inputs, &metas);
+    if let Some(span) = span {
+        span.complete(op, inputs, &metas, &values);
+    }
     if check::finite_values() {
         check::finite(op, &values)?;
     }

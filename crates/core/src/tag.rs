@@ -1,6 +1,6 @@
 //! `Tag`: what a layer carries besides its parameters: its name within the model, and hooks on its calls.
 
-use crate::{Module, Result, Tensor, Visitor, scope};
+use crate::{Module, Result, Tensor, Visitor, profile, scope};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -41,10 +41,12 @@ impl Tag {
     /// At the caller's line, with the error of `forward`.
     #[track_caller]
     pub fn call(&self, input: &Tensor, forward: impl FnOnce() -> Result<Tensor>) -> Tensor {
+        let span = profile::open_module(self.name(), self.kind);
         let output = match self.name() {
             Some(name) if !name.is_empty() => scope::within(name, forward),
             _ => forward(),
         };
+        drop(span);
         let mut output = match output {
             Ok(output) => output,
             Err(error) => error.raise(),

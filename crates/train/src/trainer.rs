@@ -5,7 +5,7 @@ use crate::history::{Ending, History, Logs};
 use crate::interrupt;
 use crate::metrics::{Mean, Metric};
 use crate::overlap;
-use hadal_core::{DType, Error, Gradients, ModuleExt, Result, Tensor, attempt, no_grad, warn_once};
+use hadal_core::{DType, Error, Gradients, ModuleExt, Result, Tensor, attempt, no_grad, profile, warn_once};
 use hadal_data::{Batch, Loader};
 use hadal_nn::Layer;
 use hadal_nn::optim::{Optimizer, clip_by_global_norm, clip_by_norm, clip_by_value};
@@ -226,6 +226,7 @@ impl<M: Layer> Trainer<M> {
             let begun = Instant::now();
             let Some(batch) = batches.next() else { break };
             let batch = batch?;
+            let _region = profile::region("training step");
             let samples = batch.len();
             self.notify(callbacks, run, stop, |c, s| c.on_train_batch_begin(s))?;
             let (prediction, value) = self.run(&batch)?;
@@ -298,6 +299,7 @@ impl<M: Layer> Trainer<M> {
     }
 
     fn measure(&mut self, loader: &Loader) -> Result<Scores> {
+        let _region = profile::region("evaluation");
         self.model.eval();
         let mut loss = Mean::default();
         self.metrics.iter_mut().for_each(|metric| metric.reset());

@@ -9,6 +9,7 @@ use hadal::models::{self, Spec};
 use hadal::nn::Layer;
 use hadal::prelude::*;
 use hadal::train::{Ending, Logs, checkpoint, interrupt};
+use hadal::{Profile, profile};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,7 +55,14 @@ pub fn run(options: Options) -> Result<Ending> {
     }
 
     let begun = Instant::now();
-    let history = fit(&mut trainer, &recipe, &source, &options)?;
+    let mut training = || fit(&mut trainer, &recipe, &source, &options);
+    let (history, profile) = match options.profile {
+        Some(_) => {
+            let (history, profile) = profile(training);
+            (history?, Some(profile))
+        }
+        None => (training()?, None),
+    };
     let seconds = begun.elapsed().as_secs_f64();
     let interrupted = history.ending == Ending::Interrupted;
     let scores = if interrupted { None } else { Some(trainer.evaluate(&source.test)?) };
@@ -93,6 +101,10 @@ pub fn run(options: Options) -> Result<Ending> {
     if let Some(folder) = out {
         save(folder, tensors, &recipe, &source, &report)?;
         say!("saved {}", folder.join("model.safetensors").display());
+    }
+    if let (Some(profile), Some(file)) = (profile, &options.profile) {
+        let place = file.clone().unwrap_or_else(|| out.unwrap_or(Path::new("")).join("profile.json"));
+        show(&profile, &place)?;
     }
     if options.json {
         say!("{report}");
@@ -180,6 +192,14 @@ fn fit(trainer: &mut Trainer<Box<dyn Layer>>, recipe: &Recipe, source: &Source, 
         plan = plan.callback(saving);
     }
     trainer.fit(&source.train, plan.callback(&mut bar))
+}
+
+/// Prints a profile and writes its timeline.
+fn show(profile: &Profile, file: &Path) -> Result<()> {
+    say!("\n{}", profile.table());
+    hadal::format::atomic::write(file, |f| f.write_all(profile.chrome_trace().as_bytes()))?;
+    say!("wrote {}: open it in https://ui.perfetto.dev or chrome://tracing", file.display());
+    Ok(())
 }
 
 /// The checkpoint's name in the `--out` folder.

@@ -4,6 +4,7 @@ mod interrupt;
 mod mistakes;
 mod output;
 mod own_data;
+mod profile;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

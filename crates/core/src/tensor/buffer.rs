@@ -36,6 +36,7 @@ pub const ALIGNMENT: usize = 64;
 impl Buffer {
     /// Memory for `bytes` bytes that the caller overwrites entirely; its present contents are arbitrary.
     pub fn recycled(bytes: usize) -> Buffer {
+        crate::profile::allocated(bytes);
         Buffer { memory: Memory::Block(Block::take(bytes)), bytes }
     }
 

@@ -40,6 +40,19 @@ impl Cases {
         self.added.push((name.to_owned(), case));
         self
     }
+
+    /// All cases by name: those that PyTorch recorded, and those that were added.
+    pub fn all(&self) -> Vec<(String, FixtureCase)> {
+        let files = ["ops", "losses"].map(|folder| format!("{folder}/{}", self.op));
+        let recorded = files.iter().find(|file| Fixture::exists(file));
+        let recorded = recorded.map(|file| Fixture::read(file).cases).unwrap_or_default();
+        recorded.into_iter().chain(self.added.iter().cloned()).collect()
+    }
+
+    /// Calls the op as a case with these attributes says.
+    pub fn call(&self, attributes: &Attributes, inputs: &[Tensor]) -> Vec<Tensor> {
+        (self.call)(attributes, inputs)
+    }
 }
 
 /// The result of checking one op.
@@ -60,13 +73,11 @@ const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
 /// strided inputs, for 1, 2, 3 and 8 threads, and gradients of first and second order by differences.
 pub fn check_cases(cases: &Cases) -> Check {
     let mut check = Check::default();
-    let files = ["ops", "losses"].map(|folder| format!("{folder}/{}", cases.op));
-    let recorded = files.iter().find(|file| Fixture::exists(file));
-    let recorded = recorded.map(|file| Fixture::read(file).cases).unwrap_or_default();
-    if recorded.is_empty() && cases.added.is_empty() {
+    let all = cases.all();
+    if all.is_empty() {
         check.failures.push(format!("{}: no recorded and no added case", cases.op));
     }
-    for (name, case) in recorded.iter().chain(cases.added.iter().map(|(n, c)| (n, c))) {
+    for (name, case) in &all {
         let mut fail = |what: &str| check.failures.push(format!("{}/{name}: {what}", cases.op));
         let run = AssertUnwindSafe(|| check_case(cases, case, &mut fail));
         match catch_unwind(run) {

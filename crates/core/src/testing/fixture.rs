@@ -13,7 +13,7 @@ pub struct Fixture {
 }
 
 /// One recorded call.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FixtureCase {
     /// The keyword arguments.
     pub attributes: Attributes,

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+use hadal_core::profile::{self, Recorder, What};
+
 use super::{Batch, Loader};
 use crate::{Error, Result};
 
@@ -48,9 +50,14 @@ impl Batches {
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
+        let recorder = Recorder::current();
         let spawn = |number| {
-            let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("loader {number}")).spawn(move || shared.work()).ok()
+            let (shared, recorder) = (Arc::clone(&shared), recorder.clone());
+            let work = move || match recorder {
+                Some(recorder) => recorder.enter(|| shared.work()),
+                None => shared.work(),
+            };
+            thread::Builder::new().name(format!("loader {number}")).spawn(work).ok()
         };
         // Where the system refuses a thread, fewer do the work, or the training loop itself.
         let threads = (0..workers).filter_map(spawn).collect();
@@ -89,7 +96,9 @@ impl Shared {
             let number = state.claimed;
             state.claimed += 1;
             drop(state);
+            let span = profile::open(What::Loading, "load a batch");
             let batch = self.load(number);
+            drop(span);
             state = self.lock();
             state.ready.insert(number, batch);
             self.changed.notify_all();
@@ -118,6 +127,7 @@ impl Iterator for Batches {
             return None;
         }
         let number = self.next;
+        let _span = profile::open(What::Data, "next batch");
         let batch = if self.threads.is_empty() { self.shared.load(number) } else { self.shared.take(number) };
         // After an error there is nothing more to come.
         self.next = if batch.is_ok() { number + 1 } else { self.shared.batches };

@@ -2,6 +2,7 @@
 
 use super::{Rule, Slot};
 use crate::schedules::Schedule;
+use hadal_core::profile::{self, What};
 use hadal_core::{Error, Gradients, Module, Param, Result, Tensor, Visitor};
 
 /// Parameters that share one rule.
@@ -121,6 +122,7 @@ impl Optimizer {
     /// Updates every parameter that is not frozen. A missing gradient is an error that names the parameter, and
     /// then nothing has been changed.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
+        let _span = profile::open(What::Optimizer, self.groups[0].rule.name());
         let mut found = Vec::new();
         let mut params = self.groups.iter().flat_map(|group| &group.slots).map(|slot| &slot.param);
         if !self.allow_unused

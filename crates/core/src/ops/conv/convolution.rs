@@ -227,6 +227,11 @@ impl Geometry {
         ConvShape { batch, groups, in_channels, out_channels, input, kernel, output, stride, pad_begin, dilation }
     }
 
+    /// Two for every element of the kernel at every position of the output, those over padding included.
+    fn flops(&self, batch: usize, weight: &Shape) -> u64 {
+        2 * (batch * self.output.iter().product::<usize>() * weight.elements()) as u64
+    }
+
     fn convolve(self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let inputs: Vec<&Tensor> = [x, w].into_iter().chain(bias).collect();
         apply(Convolved(self), &inputs)
@@ -265,6 +270,10 @@ impl Op for Convolved {
             let bias = x.get(2).map(|b| b.contiguous::<T>());
             forward(&sizes, &x[0].contiguous::<T>(), &x[1].contiguous::<T>(), bias.as_deref(), y[0].slice::<T>())
         });
+    }
+
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        self.0.flops(x[0].shape[0], &x[1].shape)
     }
 
     fn reads(&self) -> Reads {
@@ -312,6 +321,14 @@ impl Op for ConvolutionByInput {
         });
     }
 
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        self.0.flops(x[0].shape[0], &x[1].shape)
+    }
+
+    fn variant(&self) -> &'static str {
+        "by input"
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -348,6 +365,14 @@ impl Op for ConvolutionByWeight {
         dispatch!(reals y[0].dtype(), T => {
             backward_weight(&sizes, &x[0].contiguous::<T>(), &x[1].contiguous::<T>(), y[0].slice::<T>())
         });
+    }
+
+    fn flops(&self, x: &[Meta], y: &[Meta]) -> u64 {
+        self.0.flops(x[0].shape[0], &y[0].shape)
+    }
+
+    fn variant(&self) -> &'static str {
+        "by weight"
     }
 
     fn reads(&self) -> Reads {

@@ -54,6 +54,10 @@ impl Op for Linear {
         dispatch!(reals y[0].dtype(), T => affine::<T>(x, &mut y[0]));
     }
 
+    fn flops(&self, x: &[Meta], y: &[Meta]) -> u64 {
+        2 * (y[0].shape.elements() * x[1].shape[1]) as u64
+    }
+
     fn reads(&self) -> Reads {
         Reads { inputs: 0b11, outputs: 0 }
     }

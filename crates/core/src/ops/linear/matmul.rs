@@ -120,6 +120,11 @@ impl Op for Matmul {
         }
     }
 
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        let sizes = Sizes::of(&x[0].shape, &x[1].shape).expect("`infer` has checked the shapes");
+        2 * (sizes.stacked().elements() * sizes.k) as u64
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }

@@ -2,7 +2,7 @@
 
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
-use super::{ConvShape, depthwise, images};
+use super::{ConvShape, channels, depthwise, images};
 use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -137,6 +137,9 @@ fn phase<T: Element>(shape: &ConvShape, axes: &[Axis; 3], dy: &[T], weight: &[T]
 
 /// The sum over (batch, position) is cut into parts by a rule of the shape; the parts are added in order.
 pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
+    if channels::suits(shape) {
+        return channels::backward_weight(shape, x, dy, dw);
+    }
     if images::suits(shape) {
         return images::backward_weight(shape, x, dy, dw);
     }

@@ -1,11 +1,11 @@
-//! The weight gradient of many images with channels as lanes.
+//! The weight gradient with channels as lanes.
 //!
 //! For one kernel element the gradient is a matrix product over (image, position): outputs' gradients times the inputs
 //! that they met. Images are laid out as `[position, channel]` for it, the gradients as packed panels; what met padding
 //! is left out by a table of steps. The sum is cut into parts by a rule of the shape, the parts are added in order.
 
-use super::ConvShape;
 use super::taps::{Axis, Taps};
+use super::{ConvShape, images};
 use crate::gemm::{Element, Step, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -14,14 +14,36 @@ use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
 
 /// With fewer input channels in a group, registers would be mostly empty.
 const CHANNELS: usize = 8;
-/// Steps of a part: its panel of gradients and some columns of its images stay in a second-level cache.
+/// Steps that are multiplied together: their panel of gradients and their images stay in a second-level cache.
 const STEPS: usize = 1024;
 /// Parts at most; more of them would cost more memory than they save.
 const PARTS: usize = 16;
 
-/// Whether channels fill registers.
+/// With fewer steps in all, laying out the images costs more than the products.
+const FEW: usize = 128;
+
+/// Whether channels fill registers, and there is something to sum.
 pub(super) fn suits(shape: &ConvShape) -> bool {
-    shape.in_channels / shape.groups >= CHANNELS
+    let steps = shape.batch * shape.output.iter().product::<usize>();
+    shape.in_channels / shape.groups >= CHANNELS && (steps >= FEW || images::suits(shape)) && !shape.is_depthwise()
+}
+
+/// Steps of a chain of multiply-adds at most.
+const CHAIN: usize = 512;
+/// The most elements of a tile, on any instruction set.
+const TILE: usize = 14 * 32;
+
+/// What one tile of a part's sums is made of.
+struct Sum<'a, T> {
+    packed: &'a [T],
+    x: &'a [T],
+    table: &'a [Step],
+    rows: usize,
+    columns: usize,
+    /// Where it is in the sums.
+    c: usize,
+    /// Nothing is there yet.
+    fresh: bool,
 }
 
 /// The products of one gradient.
@@ -30,7 +52,9 @@ struct Products<'a, T> {
     taps: Vec<usize>,
     /// Images in a part, the last one may have fewer.
     images: usize,
-    /// The steps of every used kernel element through the images of a part.
+    /// Images that are multiplied together.
+    block: usize,
+    /// The steps of every used kernel element through the images of a block.
     tables: Vec<Vec<Step>>,
     /// The images, `[image, position, channel]`.
     x: &'a [T],
@@ -40,16 +64,17 @@ struct Products<'a, T> {
 pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     let taps = Taps::forward(shape).used();
     let outputs = shape.output.iter().product::<usize>();
+    let block = (STEPS / outputs).clamp(1, shape.batch);
     let parts = (shape.batch * outputs).div_ceil(STEPS).min(PARTS);
-    let images = shape.batch.div_ceil(parts);
+    let images = shape.batch.div_ceil(parts).next_multiple_of(block);
     let parts = shape.batch.div_ceil(images);
     let slack = T::kernels(isa()).columns();
     let sum = taps.len() * shape.out_channels * (shape.in_channels / shape.groups);
     scratch::with(x.len() + slack, |lanes: &mut [T]| {
         channels_last(shape, x, lanes);
         lanes[x.len()..].fill(T::default());
-        let tables = taps.iter().map(|&tap| steps(shape, tap, images)).collect();
-        let products = Products { shape, taps, images, tables, x: lanes, dy };
+        let tables = taps.iter().map(|&tap| steps(shape, tap, block)).collect();
+        let products = Products { shape, taps, images, block, tables, x: lanes, dy };
         scratch::with(sum * parts, |sums: &mut [T]| {
             let shared = SharedMut::new(&mut *sums);
             let panels = products.panels();
@@ -115,40 +140,68 @@ impl<T: Element> Products<'_, T> {
         let batch = part * self.images..shape.batch.min((part + 1) * self.images);
         let rows = outputs * panel / self.panels()..outputs * (panel + 1) / self.panels();
         let (area, first) = (self.outputs(), group * outputs + rows.start);
-        scratch::with(batch.len() * area * rows.len(), |packed: &mut [T]| {
-            for (image, to) in batch.clone().zip(packed.chunks_exact_mut(area * rows.len())) {
-                let dy = &self.dy[(image * shape.out_channels + first) * area..][..rows.len() * area];
-                transpose(dy, |row| row * area, rows.len(), area, to, rows.len());
-            }
-            let x = &self.x[batch.start * shape.input.iter().product::<usize>() * shape.in_channels + group * inputs..];
-            for column in (0..inputs).step_by(kernels.columns()) {
-                let columns = kernels.columns().min(inputs - column);
-                for (tap, table) in self.tables.iter().enumerate() {
-                    let k = table.len() / self.images * batch.len();
-                    let c = start + (tap * shape.out_channels + first) * inputs + column;
-                    assert!(c + (rows.len() - 1) * inputs + columns <= to.len());
-                    let (one, c) = (kernels.lanes, to.pointer().wrapping_add(c));
-                    let tile = Tile {
-                        k,
-                        a: packed.as_ptr(),
-                        a_row: 1,
-                        a_step: rows.len(),
-                        b: [x[column..].as_ptr(), x[column..].as_ptr().wrapping_add(one)],
-                        b_step: 0,
-                        table: table.as_ptr(),
-                        c: [c, c.wrapping_add(one)],
-                        c_row: inputs,
-                        lanes: [columns.min(one), columns.saturating_sub(one)],
-                        resume: false,
-                        row_bias: [std::ptr::null(); 2],
-                        col_bias: std::ptr::null(),
-                    };
-                    // SAFETY: the panel has all steps; the images have a register's lanes behind every input (the last
-                    // of them the slack); nobody else writes these channels of this part.
-                    unsafe { kernels.compute(rows.len(), columns.div_ceil(one), Walk::Table, &tile) };
+        let image = shape.input.iter().product::<usize>() * shape.in_channels;
+        scratch::with(self.block * area * rows.len(), |packed: &mut [T]| {
+            for block in batch.clone().step_by(self.block) {
+                let images = block..batch.end.min(block + self.block);
+                for (image, to) in images.clone().zip(packed.chunks_exact_mut(area * rows.len())) {
+                    let dy = &self.dy[(image * shape.out_channels + first) * area..][..rows.len() * area];
+                    transpose(dy, |row| row * area, rows.len(), area, to, rows.len());
+                }
+                let x = &self.x[images.start * image + group * inputs..];
+                for column in (0..inputs).step_by(kernels.columns()) {
+                    let columns = kernels.columns().min(inputs - column);
+                    for (tap, table) in self.tables.iter().enumerate() {
+                        let c = start + (tap * shape.out_channels + first) * inputs + column;
+                        assert!(c + (rows.len() - 1) * inputs + columns <= to.len());
+                        let table = &table[..table.len() / self.block * images.len()];
+                        let x = &x[column..];
+                        let fresh = images.start == batch.start;
+                        self.tile(Sum { packed, x, table, rows: rows.len(), columns, c, fresh }, to);
+                    }
                 }
             }
         });
+    }
+
+    /// Adds one tile of sums to what is there. A chain has [`CHAIN`] steps at most, for the sake of its rounding errors.
+    fn tile(&self, sum: Sum<T>, to: &SharedMut<T>) {
+        let (kernels, inputs) = (T::kernels(isa()), self.shape.in_channels / self.shape.groups);
+        let Sum { packed, x, table, rows, columns, c, fresh } = sum;
+        let (one, chains) = (kernels.lanes, table.len().div_ceil(CHAIN).max(1));
+        let mut space = [T::default(); TILE];
+        for chain in 0..chains {
+            let steps = &table[table.len() * chain / chains..table.len() * (chain + 1) / chains];
+            let fresh = fresh && chain == 0;
+            let here = to.pointer().wrapping_add(c);
+            let (begin, c_row) = if fresh { (here, inputs) } else { (space.as_mut_ptr(), kernels.columns()) };
+            let tile = Tile {
+                k: steps.len(),
+                a: packed.as_ptr(),
+                a_row: 1,
+                a_step: rows,
+                b: [x.as_ptr(), x.as_ptr().wrapping_add(one)],
+                b_step: 0,
+                table: steps.as_ptr(),
+                c: [begin, begin.wrapping_add(one)],
+                c_row,
+                lanes: [columns.min(one), columns.saturating_sub(one)],
+                resume: false,
+                row_bias: [std::ptr::null(); 2],
+                col_bias: std::ptr::null(),
+            };
+            // SAFETY: the panel has all steps; the images have a register's lanes behind every input (the last of them
+            // the slack); nobody else writes these channels of this part.
+            unsafe { kernels.compute(rows, columns.div_ceil(one), Walk::Table, &tile) };
+            if !fresh {
+                for (row, sums) in space.chunks_exact(c_row).take(rows).enumerate() {
+                    let start = c + row * inputs;
+                    // SAFETY: nobody else writes these channels of this part.
+                    let to = unsafe { to.range(start..start + columns) };
+                    to.iter_mut().zip(sums).for_each(|(to, &sum)| *to += sum);
+                }
+            }
+        }
     }
 
     /// `dw[out channel, in channel, kernel element]` from the sums; elements that are not used get zero.

@@ -1,8 +1,9 @@
 //! The forward product: `y[image, group] = weight[group] · im2col(x[image, group])`.
 
+use super::rows::{self, Rows};
 use super::window::{Block, Copied, PositionLanes, Window};
 use super::{ConvShape, depthwise, images};
-use crate::gemm::{Element, Init, Lanes, Product};
+use crate::gemm::{Element, Init, Kernels, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -13,11 +14,14 @@ const TASKS: usize = 16;
 const FEW: usize = 64;
 /// Columns that such a product aims at.
 const COLUMNS: usize = 512;
+/// Rows of so many positions are worth more than a transpose of the images.
+const WIDE: usize = 24;
 /// Elements that its copies of images may take.
 const COPIES: usize = 1 << 21;
 
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    if images::suits(shape) {
+    let wide = shape.output[2] >= WIDE && rows::suits(&shape.window(), T::kernels(isa()));
+    if images::suits(shape) && !wide {
         return images::forward(shape, x, weight, bias, y);
     }
     let run = |shape: &ConvShape, weight: &[T], y: &mut [T]| match shape.is_depthwise() {
@@ -59,6 +63,10 @@ pub(super) fn convolve<T: Element>(
     }
     // All groups' weights are packed once, by all threads.
     scratch::with(weight.len(), |packed| {
+        if rows::suits(&window, kernels) {
+            rows::pack(kernels, m, k, weight, packed);
+            return wide(shape, &window, kernels, x, packed, bias, y);
+        }
         for (group, to) in packed.chunks_mut(m * k).enumerate() {
             let (a, b) = (left(group), Lanes { data: &[][..], step: 0, lane: 0 });
             Product { kernels, m, n: 1, k, a, b, c: y, c_start: 0, c_row: n, init: Init::Zero }.pack_a(to);
@@ -93,6 +101,36 @@ pub(super) fn convolve<T: Element>(
                         Product { kernels, m, n, k, a, b, c: y, c_start, c_row: window.positions(), init: init(group) };
                     product.run_alone_with(packed(group));
                 });
+            });
+        });
+    });
+}
+
+/// The convolution of wide maps, with what [`rows::pack`] gave for the weight.
+fn wide<T: Element>(
+    shape: &ConvShape,
+    window: &Window,
+    kernels: &'static Kernels<T>,
+    x: &[T],
+    weight: &[T],
+    bias: Option<&[T]>,
+    y: &SharedMut<T>,
+) {
+    let (groups, units) = (shape.groups, shape.batch * shape.groups);
+    let (m, k, c_row) = (shape.out_channels / groups, window.rows(), window.positions());
+    let size = window.block_size(units, TASKS);
+    let blocks: Vec<_> = window.blocks(size).collect();
+    parallel_for(units * blocks.len(), |task| {
+        let (unit, block) = (task / blocks.len(), blocks[task % blocks.len()]);
+        let group = unit % groups;
+        scratch::with(window.copy_size(size), |copy| {
+            scratch::with(k, |offsets| {
+                let image = |_| &x[unit * window.image()..(unit + 1) * window.image()];
+                let copied = Copied::new(window, block, 1, image, copy, offsets);
+                let weight = &weight[group * m * k..(group + 1) * m * k];
+                let bias = bias.map(|bias| &bias[group * m..(group + 1) * m]);
+                let start = unit * m * c_row + block.start(window);
+                Rows { kernels, m, k, weight, bias, y, start, c_row }.run(&copied, block.positions(window));
             });
         });
     });

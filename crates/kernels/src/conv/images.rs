@@ -6,10 +6,9 @@
 //! packed weights with registers that a table finds; the chains run over (channel, kernel element) like those of the
 //! other convolutions, and have the same bits. The weight gradient is a product of rows with rows of registers.
 
+use super::ConvShape;
 use super::taps::{Axis, Taps};
-use super::{ConvShape, channels};
 use crate::gemm::{Dots, Element, LANES, Run, Tile, Walk, transpose, transpose_into};
-use crate::reduce::Folds;
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -273,10 +272,7 @@ impl<T: Element> Panel<'_, T> {
 }
 
 /// The gradient of the weight: sums over (image, position), kept in sixteen parts, one for each lane.
-pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
-    if channels::suits(shape) {
-        return channels::backward_weight(shape, x, dy, dw);
-    }
+pub(super) fn backward_weight<T: Element>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     let (x_image, dy_image) = (x.len() / shape.batch, dy.len() / shape.batch);
     let product = WeightSums::new(shape);
     for round in Round::all(shape.batch, x_image.max(dy_image)) {

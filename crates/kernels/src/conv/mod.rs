@@ -5,13 +5,15 @@
 //! the weights; the split of a long batch into partial sums depends on the shape alone.
 //!
 //! Small maps of many images are laid out with sixteen images in a register (`images.rs`). Otherwise the images are seen
-//! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`).
+//! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`); wide
+//! maps are read from them directly (`rows.rs`), others are packed.
 
 mod backward;
 mod channels;
 mod depthwise;
 mod forward;
 mod images;
+mod rows;
 mod taps;
 mod trim;
 mod window;

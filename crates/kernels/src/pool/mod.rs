@@ -3,12 +3,14 @@
 //! A plane is one channel of one image; each is computed by one task, in the order of its outputs.
 
 mod rows;
+mod squares;
 mod windows;
 
 use crate::number::Number;
 use crate::simd::{LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
 use rows::{MaxPlane, Plane, SumPlane};
+use squares::{Places, Squares};
 
 /// Window elements worth a task.
 const TASK: usize = 1 << 14;
@@ -65,11 +67,8 @@ impl PoolElement for f64 {}
 
 /// A number of which the largest is looked for.
 pub(crate) trait Largest: Number {
-    /// Every second element.
-    #[inline(always)]
-    fn evens<S: Simd>(_: S, x: &[Self; 2 * LANES]) -> [Self; LANES] {
-        std::array::from_fn(|i| x[2 * i])
-    }
+    /// The largest elements of a row of windows of two by two side by side, and their places.
+    fn row_of_squares<S: Simd>(simd: S, rows: [&[Self]; 2], places: Places, y: &mut [Self], indices: &mut [i32]);
 
     /// Where a value is larger than the best, or not a number, it becomes the best, and `first + steps` its place.
     #[inline(always)]
@@ -90,14 +89,17 @@ pub(crate) trait Largest: Number {
     }
 }
 
-impl Largest for f64 {}
+impl Largest for f64 {
+    #[inline(always)]
+    fn row_of_squares<S: Simd>(_: S, rows: [&[f64]; 2], places: Places, y: &mut [f64], indices: &mut [i32]) {
+        squares::plain(rows, places, y, indices);
+    }
+}
 
 impl Largest for f32 {
     #[inline(always)]
-    fn evens<S: Simd>(simd: S, x: &[f32; 2 * LANES]) -> [f32; LANES] {
-        let (chunks, mut evens) = (x.as_chunks::<LANES>().0, [0.0; LANES]);
-        simd.store(simd.evens(simd.load(&chunks[0]), simd.load(&chunks[1])), &mut evens);
-        evens
+    fn row_of_squares<S: Simd>(simd: S, rows: [&[f32]; 2], places: Places, y: &mut [f32], indices: &mut [i32]) {
+        squares::vectors(simd, rows, places, y, indices);
     }
 
     #[inline(always)]
@@ -176,6 +178,10 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
             let range = plane * positions..(plane + 1) * positions;
             // SAFETY: a plane is one task's alone.
             let (y, indices) = unsafe { (y.range(range.clone()), indices.range(range)) };
+            if shape.has_squares() {
+                dispatch(Squares { width: shape.input[2], columns: shape.output[2], x, y, indices });
+                continue;
+            }
             if let Some((taps, stride)) = &taps {
                 let plane = Plane { shape, spans: &spans, taps, stride: *stride };
                 dispatch(MaxPlane { plane, x, starts: &starts, y, indices });

@@ -106,11 +106,7 @@ impl<T: Largest> Kernel for MaxPlane<'_, T> {
                                 from - block..(tap.output + tap.count).min(block + outputs.len()).max(from) - block;
                             let first = (z * height + y) * width + tap.input + (from - tap.output) * stride;
                             let first_lane = first.wrapping_sub(lanes.start * stride);
-                            let ahead = self.x.get(first_lane..).and_then(|x| x.first_chunk());
-                            let values = match ahead.filter(|_| stride == 2 && lanes == (0..LANES)) {
-                                Some(x) => T::evens(simd, x),
-                                None => with_stride!(stride, take(self.x, first_lane, lanes)),
-                            };
+                            let values = with_stride!(stride, take(self.x, first_lane, lanes));
                             T::keep_larger(simd, &values, first_lane as u32, &steps, &mut best, &mut places);
                         }
                     }

@@ -49,6 +49,7 @@ fn shapes_equal_the_definition_for_all_threads() {
         strided([1, 7, 9], [1, 3, 2], 2, 1, 1),
         strided([4, 5, 6], [2, 3, 3], 1, 1, 2),
         strided([1, 1, 40], [1, 1, 5], 3, 2, 2),
+        strided([1, 7, 9], [1, 2, 2], 2, 0, 1),
     ] {
         let Windows::Strided { kernel, stride, pad_begin, dilation, .. } = shape.windows else { unreachable!() };
         let x: Vec<f64> = (0..shape.x_len()).map(|i| ((i * 7919) % 1009) as f64 / 500.0 - 1.0).collect();
@@ -90,6 +91,7 @@ fn vectors_choose_what_the_definition_chooses() {
     for shape in [
         strided([1, 6, 80], [1, 2, 2], 2, 0, 1),
         strided([1, 5, 30], [1, 2, 2], 2, 0, 1),
+        strided([1, 4, 13], [1, 2, 2], 2, 0, 1),
         strided([1, 9, 37], [1, 3, 3], 1, 1, 1),
         strided([3, 9, 64], [2, 3, 5], 3, 1, 1),
         strided([1, 8, 50], [1, 3, 4], 2, 1, 2),

@@ -38,6 +38,8 @@ pub(crate) trait Simd: Copy {
     fn any(self, m: Self::M) -> bool;
     /// Lanes 0, 2, … of `a`, then those of `b`.
     fn evens(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Lanes 1, 3, … of `a`, then those of `b`.
+    fn odds(self, a: Self::F, b: Self::F) -> Self::F;
 
     fn splat_i(self, x: i32) -> Self::I;
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;

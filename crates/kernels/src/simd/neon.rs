@@ -70,6 +70,12 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    fn odds(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the instructions exist.
+        unsafe { [vuzp2q_f32(a[0], a[1]), vuzp2q_f32(a[2], a[3]), vuzp2q_f32(b[0], b[1]), vuzp2q_f32(b[2], b[3])] }
+    }
+
+    #[inline(always)]
     fn any(self, m: Self::M) -> bool {
         // SAFETY: the instructions exist.
         unsafe { vmaxvq_u32(vorrq_u32(vorrq_u32(m[0], m[1]), vorrq_u32(m[2], m[3]))) != 0 }

@@ -88,6 +88,10 @@ impl Simd for Scalar {
         from_fn(|i| if i < LANES / 2 { a[2 * i] } else { b[2 * i - LANES] })
     }
     #[inline(never)]
+    fn odds(self, a: F, b: F) -> F {
+        from_fn(|i| if i < LANES / 2 { a[2 * i + 1] } else { b[2 * i + 1 - LANES] })
+    }
+    #[inline(never)]
     fn any(self, m: M) -> bool {
         m.contains(&true)
     }

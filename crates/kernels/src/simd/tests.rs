@@ -44,6 +44,7 @@ impl Kernel for Everything {
             s.scale(mantissa, s.sub(s.splat(-50.0), s.to_float(small))),
             s.polynomial(a, [1.0, 2.0, 3.0]),
             s.evens(a, b),
+            s.odds(a, b),
         ];
         results
             .map(|x| {

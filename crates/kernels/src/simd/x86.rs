@@ -113,6 +113,17 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn odds(self, a: Self::F, b: Self::F) -> Self::F {
+        [a, b].map(|x| {
+            // SAFETY: the instructions exist.
+            unsafe {
+                let halves = _mm256_castps_pd(_mm256_shuffle_ps::<0xDD>(x[0], x[1]));
+                _mm256_castpd_ps(_mm256_permute4x64_pd::<0xD8>(halves))
+            }
+        })
+    }
+
+    #[inline(always)]
     fn shift_left<const BITS: i32>(self, a: Self::I) -> Self::I {
         // SAFETY: the instructions exist.
         unsafe { [_mm256_slli_epi32::<BITS>(a[0]), _mm256_slli_epi32::<BITS>(a[1])] }
@@ -192,6 +203,15 @@ impl Simd for Avx512 {
         // SAFETY: the instructions exist.
         unsafe {
             let lanes = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+            [_mm512_permutex2var_ps(a[0], lanes, b[0])]
+        }
+    }
+
+    #[inline(always)]
+    fn odds(self, a: Self::F, b: Self::F) -> Self::F {
+        // SAFETY: the instructions exist.
+        unsafe {
+            let lanes = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
             [_mm512_permutex2var_ps(a[0], lanes, b[0])]
         }
     }

@@ -37,6 +37,12 @@ struct Sizes {
 }
 
 impl Sizes {
+    /// Pairs of a query and a key that it may see, in all heads; masks are not looked at.
+    fn pairs(&self, causal: bool) -> usize {
+        let seen = |query: usize| if causal { self.keys.min(query + 1) } else { self.keys };
+        self.heads.elements() * (0..self.queries).map(seen).sum::<usize>()
+    }
+
     fn of(x: &[&Shape]) -> Result<Sizes> {
         let name = "scaled_dot_product_attention";
         let fail = |message: String| Err(Error::op(name, message));
@@ -176,6 +182,11 @@ impl Op for ScaledDotProductAttention {
         }));
     }
 
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        let sizes = Sizes::of(&x.iter().map(|x| &x.shape).collect::<Vec<_>>()).expect("`infer` has checked the shapes");
+        2 * (sizes.pairs(self.causal) * (sizes.width + sizes.value_width)) as u64
+    }
+
     fn reads(&self) -> Reads {
         Reads { inputs: !0, outputs: !0 }
     }
@@ -239,6 +250,13 @@ impl Op for AttentionGrad {
             };
             kernels::attention_backward(inputs, &attended, to);
         }));
+    }
+
+    /// The scores once more, and the gradients of weights, queries, keys and values.
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        let inputs: Vec<&Shape> = x[..3].iter().chain(x.get(6)).map(|x| &x.shape).collect();
+        let sizes = Sizes::of(&inputs).expect("`infer` has checked the shapes");
+        2 * (sizes.pairs(self.forward.causal) * (3 * sizes.width + 2 * sizes.value_width)) as u64
     }
 
     fn grad(&self, _: &Grad) -> Grads {

@@ -171,6 +171,11 @@ impl Op for Recurrence {
         dispatch!(reals x[0].dtype(), T => self.forward::<T>(x, y));
     }
 
+    /// Those of the recurrent products; the gates are elementwise.
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        2 * (x[0].shape.elements() * x[1].shape[1]) as u64
+    }
+
     fn reads(&self) -> Reads {
         Reads { inputs: !0, outputs: 1 | 1 << (1 + self.states()) }
     }
@@ -250,6 +255,11 @@ impl Op for RecurrenceGrad {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(reals x[0].dtype(), T => self.backward::<T>(x, y));
+    }
+
+    /// One product for the gradient of the states, one for that of the weight.
+    fn flops(&self, x: &[Meta], y: &[Meta]) -> u64 {
+        4 * (y[0].shape.elements() * x[2].shape[1]) as u64
     }
 
     fn grad(&self, _: &Grad) -> Grads {

@@ -138,6 +138,7 @@ impl<T: Element> Products<'_, T> {
                         table: table.as_ptr(),
                         c: [c, c.wrapping_add(one)],
                         c_row: inputs,
+                        next_c: std::ptr::null(),
                         lanes: [columns.min(one), columns.saturating_sub(one)],
                         resume: false,
                         row_bias: [std::ptr::null(); 2],

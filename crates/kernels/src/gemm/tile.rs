@@ -90,7 +90,7 @@ const AHEAD: usize = 128;
 
 /// Asks for a cache line that is needed soon; any address will do.
 #[inline(always)]
-fn prefetch<T>(line: *const T) {
+pub(super) fn prefetch<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 processor has the instruction, and it never faults.
     unsafe {

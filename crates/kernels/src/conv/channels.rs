@@ -185,6 +185,7 @@ impl<T: Element> Products<'_, T> {
                 table: steps.as_ptr(),
                 c: [begin, begin.wrapping_add(one)],
                 c_row,
+                next_c: std::ptr::null(),
                 lanes: [columns.min(one), columns.saturating_sub(one)],
                 resume: false,
                 row_bias: [std::ptr::null(); 2],

@@ -257,6 +257,7 @@ impl<T: Element> Panel<'_, T> {
                         table: steps.as_ptr(),
                         c: pair.map(|(result, _)| c.wrapping_add(result)),
                         c_row,
+                        next_c: std::ptr::null(),
                         lanes: [kernels.lanes; 2],
                         resume: false,
                         row_bias: [std::ptr::null(); 2],

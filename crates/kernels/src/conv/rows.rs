@@ -101,6 +101,7 @@ impl<T: Element> Rows<'_, T> {
                 table: table.as_ptr(),
                 c: c.map(|c| self.y.pointer().wrapping_add(c)),
                 c_row: self.c_row,
+                next_c: std::ptr::null(),
                 lanes: pair.map(|register| register.lanes),
                 resume: first > 0,
                 row_bias: [std::ptr::null(); 2],

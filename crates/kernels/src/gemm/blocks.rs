@@ -13,10 +13,14 @@ use crate::number::Number;
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
 
-/// Bytes of one lane's steps in a slab: 384 f32. A 6-row panel and a 16-column panel then fill a 32 KiB cache.
-const SLAB_BYTES: usize = 1536;
-/// Columns that are packed together before the tiles run over them: with 384 steps they fill most of an L2 cache.
+/// Bytes of one lane's steps in a slab: 512 f32. The panel of A, which many tiles read, then takes at most 28 KiB, and
+/// every tile has enough steps to pay for its way to C and back.
+const SLAB_BYTES: usize = 2048;
+/// Columns that are packed together before the tiles run over them: 512 KiB, half of a small second-level cache. Each
+/// panel of A, from further away, then serves eight or more tiles.
 const BLOCK_COLUMNS: usize = 256;
+/// Tasks that a product is cut into at least: every one of them reads all of the other side.
+const TASKS: usize = 8;
 /// Below this many multiply-adds a product is one task: about ten microseconds of work.
 const FORK: usize = 1 << 19;
 /// The side that is packed in advance holds at most this many elements at a time.
@@ -90,7 +94,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     }
 
     fn by_columns(&self) {
-        let columns = self.n.div_ceil(16).next_multiple_of(self.kernels.columns()).min(BLOCK_COLUMNS);
+        let columns = self.n.div_ceil(TASKS).next_multiple_of(self.kernels.columns()).min(BLOCK_COLUMNS);
         let at_once = (SHARED_ELEMENTS / self.k / self.kernels.rows()).max(1);
         for first in (0..self.panels()).step_by(at_once) {
             let panels = first..(first + at_once).min(self.panels());
@@ -241,6 +245,8 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                 let start = self.c_start + rows.start * self.c_row + j;
                 assert!(start + (rows.len() - 1) * self.c_row + lanes.len() <= self.c.len());
                 let (c, one) = (self.c.pointer().wrapping_add(start), self.kernels.lanes);
+                let begin_of_row = start - (j - columns.start);
+                let next = if lanes.end < columns.end { start + width } else { begin_of_row + rows.len() * self.c_row };
                 let second = |first: *const T| if first.is_null() { first } else { first.wrapping_add(one) };
                 let tile = Tile {
                     k: k.len(),
@@ -252,6 +258,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row: self.c_row,
+                    next_c: self.c.pointer().wrapping_add(next),
                     lanes: [lanes.len().min(one), lanes.len().saturating_sub(one)],
                     resume: k.start > 0 || matches!(self.init, Init::Accumulate),
                     row_bias: [row_bias, second(row_bias)],

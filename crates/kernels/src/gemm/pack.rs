@@ -6,7 +6,11 @@
 use std::ops::Range;
 
 use super::Element;
+use super::tile::prefetch;
 use super::transpose::transpose;
+
+/// Rows that a copy asks for in advance: each is in a page of its own, where the hardware foresees nothing.
+const ROWS_AHEAD: usize = 16;
 
 /// Something whose lanes can be packed: a matrix, or an image seen as one.
 pub(crate) trait Source<T>: Sync {
@@ -51,6 +55,9 @@ impl<T: Element> Lanes<'_, T> {
     fn copy_rows<const WIDTH: usize>(&self, k: Range<usize>, lane: usize, to: &mut [T]) {
         for (s, row) in k.zip(to.as_chunks_mut::<WIDTH>().0) {
             let from = s * self.step + lane;
+            let ahead = self.data.as_ptr().wrapping_add(from + ROWS_AHEAD * self.step);
+            prefetch(ahead);
+            prefetch(ahead.wrapping_add(WIDTH - 1));
             row.copy_from_slice(&self.data[from..from + WIDTH]);
         }
     }

@@ -68,6 +68,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row,
+                    next_c: std::ptr::null(),
                     lanes: [columns.min(one), columns.saturating_sub(one)],
                     resume: false,
                     row_bias: [row_bias, second(row_bias)],

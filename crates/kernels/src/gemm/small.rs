@@ -137,6 +137,7 @@ impl<T: Element> Small<'_, T> {
                 table: std::ptr::null(),
                 c: [c, c.wrapping_add(lanes)],
                 c_row,
+                next_c: std::ptr::null(),
                 lanes: [columns.len().min(lanes), columns.len().saturating_sub(lanes)],
                 resume: matches!(self.init, Init::Accumulate),
                 row_bias: [row_bias, second(row_bias)],

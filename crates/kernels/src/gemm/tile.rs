@@ -18,6 +18,9 @@ pub(crate) struct Tile<T> {
     /// Row `i` of each register of C is at `c + i·c_row`.
     pub c: [*mut T; 2],
     pub c_row: usize,
+    /// For [`Walk::Packed`]: where the tile that comes next begins in C, or null. Its rows are brought near while this
+    /// tile is computed, and so is the panel of A behind this one.
+    pub next_c: *const T,
     /// Columns of each register that exist in C; B has all of them.
     pub lanes: [usize; 2],
     /// Continue the chains that C holds instead of starting at zero.
@@ -81,6 +84,23 @@ impl<T> Kernels<T> {
     }
 }
 
+/// Steps that a packed panel of A is read ahead: every tile but those of the next panel finds its own in the
+/// first-level cache, and the next panel, in the third level or in memory, takes a few hundred cycles to come.
+const AHEAD: usize = 128;
+
+/// Asks for a cache line that is needed soon; any address will do.
+#[inline(always)]
+pub(super) fn prefetch<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, and it never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// The accumulators are indexed by plain loops over constants: iterators are not always unrolled, and the sums would
 /// live in memory.
 #[inline(always)]
@@ -101,6 +121,8 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
         let a_row = if WALK == Walk::Strides as usize { t.a_row } else { 1 };
         let a_step = t.a_step;
         let (mut a, mut b) = (t.a, t.b);
+        // Without a next tile the prefetches find what is there: cheaper than a second kernel.
+        let (mut next_c, ahead) = if t.next_c.is_null() { (t.c[0].cast_const(), 0) } else { (t.next_c, AHEAD * ROWS) };
         for s in 0..t.k {
             if WALK == Walk::Table as usize {
                 let step = *t.table.add(s);
@@ -108,6 +130,14 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 for j in 0..REGISTERS {
                     b[j] = t.b[j].wrapping_offset(step.b as isize);
                 }
+            }
+            if WALK == Walk::Packed as usize {
+                if s < ROWS {
+                    prefetch(next_c);
+                    prefetch(next_c.wrapping_add((REGISTERS - 1) * V::LANES));
+                    next_c = next_c.wrapping_add(t.c_row);
+                }
+                prefetch(a.wrapping_add(ahead));
             }
             let mut columns = [V::splat(V::Element::default()); REGISTERS];
             for j in 0..REGISTERS {

@@ -5,6 +5,7 @@
 //! owner, and the order of every sum is part of its definition.
 
 pub mod attention;
+pub mod batch_norm;
 pub mod ceiling;
 pub mod conv;
 pub mod copy;

@@ -42,14 +42,29 @@ impl<'a, T: Element> Reader<'a, T> {
     }
 
     /// Elements `start..start + len` if they lie together.
-    fn together(&self, start: usize, len: usize) -> Option<&[T]> {
+    #[inline]
+    pub(super) fn together(&self, start: usize, len: usize) -> Option<&[T]> {
         if let [] | [(_, 1)] = self.axes[..]
             && (len == 1 || !self.axes.is_empty())
         {
             let first = self.offset as usize + start;
             return Some(&self.all[first..first + len]);
         }
-        None
+        self.in_one_run(start, len)
+    }
+
+    /// Elements `start..start + len` if they lie in one run of the last of several axes.
+    fn in_one_run(&self, start: usize, len: usize) -> Option<&[T]> {
+        let (&(inner, stride), outer) = self.axes.split_last()?;
+        if stride != 1 || inner == 0 || start % inner + len > inner {
+            return None;
+        }
+        let (mut row, mut at) = (start / inner, self.offset + (start % inner) as isize);
+        for &(size, stride) in outer.iter().rev() {
+            at += (row % size) as isize * stride;
+            row /= size;
+        }
+        Some(&self.all[at as usize..at as usize + len])
     }
 
     /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.

@@ -20,4 +20,3 @@ pub mod rows;
 pub mod rowwise;
 pub mod scan;
 pub mod special;
-pub mod sums;

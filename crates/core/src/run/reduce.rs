@@ -7,10 +7,12 @@
 //! give the same bits, and the rounding error of a sum of `n` grows as `16 + log₂ n` instead of `n`.
 //!
 //! Two ways to walk memory give this one order: along the row where it is the row that lies together, and
-//! across `WIDTH` neighbouring outputs where it is those (column sums, without a transposed copy).
+//! across neighbouring outputs where it is those (column sums, without a transposed copy). Their loops are compiled
+//! for wide registers, which neither reorder nor contract anything.
 
 use crate::op::{Input, Output};
 use crate::tensor::{Element, Layout};
+use hadal_kernels::simd::{Vectorized, vectorized};
 use hadal_kernels::threads::for_chunks_mut;
 use std::ops::Range;
 
@@ -19,8 +21,10 @@ use super::map::{CHUNK, Reader};
 /// Elements per leaf.
 const LEAF: usize = 256;
 const LANES: usize = 16;
-/// Outputs computed side by side when neighbouring outputs lie together: 16 lanes of these fill 4 KiB of f32.
+/// Outputs computed side by side when neighbouring outputs lie together, at least: whole cache lines of any type.
 const WIDTH: usize = 64;
+/// Bytes of the states of outputs computed side by side, at most: 16 lanes of these fill half of a 32 KiB cache.
+const WIDTH_BYTES: usize = 1024;
 /// Leaves of one row that are a task of their own; a power of two, so that blocks are whole subtrees.
 const BLOCK: usize = 16;
 
@@ -83,58 +87,107 @@ impl<A: Copy + Send + Sync, L: Sync, J: Fn(A, A) -> A + Sync, S: Sync> Fold<A, L
     {
         let driver = Driver {
             rows: Rows::<T>::new(x, axes),
-            along: &|values, len, start, states| {
-                let leaves = values.chunks_exact(len);
-                states.iter_mut().zip(leaves).for_each(|(state, leaf)| *state = self.along(leaf, start));
-            },
-            across: &|rows, columns, start| self.across(rows, columns, start),
+            along: &|leaves, states| vectorized(AlongLeaves { fold: self, leaves, states }),
+            across: &|strip, lanes| vectorized(AcrossLeaf { fold: self, strip, lanes }),
             join: &self.join,
         };
         driver.run(self.empty, y.slice(), &self.store);
     }
+}
 
-    /// One leaf of one row: `values` begins with element `start` of the row.
-    #[inline]
-    fn along<T: Element>(&self, values: &[T], start: usize) -> A
-    where
-        L: Fn(T, usize) -> A,
-    {
-        let mut lanes = [(self.load)(values[0], start); LANES];
-        for (lane, (i, &value)) in lanes.iter_mut().zip(values.iter().enumerate()) {
-            *lane = (self.load)(value, start + i);
-        }
-        let (blocks, rest) = values[LANES.min(values.len())..].as_chunks::<LANES>();
-        for (b, block) in blocks.iter().enumerate() {
-            for i in 0..LANES {
-                lanes[i] = (self.join)(lanes[i], (self.load)(block[i], start + (b + 1) * LANES + i));
+/// Parts of rows that lie one after the other, each a leaf.
+struct Leaves<'a, T> {
+    values: &'a [T],
+    /// Elements of a leaf; the last may have fewer.
+    len: usize,
+    /// The number in its row of the first element of the first leaf.
+    start: usize,
+    /// From the number of one leaf's first element to the next's: `len` in one row, 0 in rows of their own.
+    step: usize,
+}
+
+/// The state of each leaf.
+struct AlongLeaves<'a, T, A, L, J, S> {
+    fold: &'a Fold<A, L, J, S>,
+    leaves: Leaves<'a, T>,
+    states: &'a mut [A],
+}
+
+impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized for AlongLeaves<'_, T, A, L, J, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Fold { load, join, .. } = self.fold;
+        let mut start = self.leaves.start;
+        for (values, state) in self.leaves.values.chunks(self.leaves.len).zip(self.states) {
+            let (blocks, rest) = values.as_chunks::<LANES>();
+            if let Some((first, blocks)) = blocks.split_first() {
+                let mut lanes: [A; LANES] = std::array::from_fn(|i| load(first[i], start + i));
+                for (b, block) in blocks.iter().enumerate() {
+                    for i in 0..LANES {
+                        lanes[i] = join(lanes[i], load(block[i], start + (b + 1) * LANES + i));
+                    }
+                }
+                for (i, &value) in rest.iter().enumerate() {
+                    lanes[i] = join(lanes[i], load(value, start + (blocks.len() + 1) * LANES + i));
+                }
+                for width in [8, 4, 2, 1] {
+                    for i in 0..width {
+                        lanes[i] = join(lanes[i], lanes[i + width]);
+                    }
+                }
+                *state = lanes[0];
+            } else {
+                let mut lanes = [load(rest[0], start); LANES];
+                for (i, &value) in rest.iter().enumerate() {
+                    lanes[i] = load(value, start + i);
+                }
+                halve(rest.len(), |a, b| lanes[a] = join(lanes[a], lanes[b]));
+                *state = lanes[0];
             }
+            start += self.leaves.step;
         }
-        for (i, &value) in rest.iter().enumerate() {
-            lanes[i] = (self.join)(lanes[i], (self.load)(value, start + (blocks.len() + 1) * LANES + i));
-        }
-        halve(&mut lanes, values.len(), |a, b| *a = (self.join)(*a, b));
-        lanes[0]
     }
+}
 
-    /// The same leaf of neighbouring rows, whose first elements lie at `columns`.
-    fn across<T: Element>(&self, rows: &Rows<T>, columns: Range<usize>, start: usize) -> [A; WIDTH]
-    where
-        L: Fn(T, usize) -> A,
-    {
-        let len = LEAF.min(rows.len - start);
-        let mut lanes = [[self.empty; WIDTH]; LANES];
+/// The same leaf of neighbouring rows.
+struct Strip<'a, T> {
+    rows: &'a Rows<'a, T>,
+    /// Where the first elements of the rows lie.
+    columns: Range<usize>,
+    /// The number in its row of the leaf's first element.
+    start: usize,
+}
+
+/// The state of the leaf for each row of a strip, left in the first of `lanes [lane, row]`.
+struct AcrossLeaf<'a, T, A, L, J, S> {
+    fold: &'a Fold<A, L, J, S>,
+    strip: Strip<'a, T>,
+    lanes: &'a mut [A],
+}
+
+impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized for AcrossLeaf<'_, T, A, L, J, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Fold { load, join, .. } = self.fold;
+        let Strip { rows, columns, start } = self.strip;
+        let (len, width) = (LEAF.min(rows.len - start), columns.len());
         for (i, at) in rows.row.positions_from(start).take(len).enumerate() {
-            let lane = &mut lanes[i % LANES][..columns.len()];
-            let values = &rows.all[columns.start.wrapping_add(at)..][..columns.len()];
-            for (state, &value) in lane.iter_mut().zip(values) {
-                let new = (self.load)(value, start + i);
-                *state = if i < LANES { new } else { (self.join)(*state, new) };
+            let lane = &mut self.lanes[i % LANES * width..][..width];
+            let values = &rows.all[columns.start.wrapping_add(at)..][..width];
+            if i < LANES {
+                lane.iter_mut().zip(values).for_each(|(state, &value)| *state = load(value, start + i));
+            } else {
+                lane.iter_mut().zip(values).for_each(|(state, &value)| *state = join(*state, load(value, start + i)));
             }
         }
-        halve(&mut lanes, len, |a, b| {
-            a.iter_mut().zip(b).take(columns.len()).for_each(|(a, b)| *a = (self.join)(*a, b));
+        halve(len, |a, b| {
+            let (left, right) = self.lanes.split_at_mut(b * width);
+            left[a * width..].iter_mut().zip(&right[..width]).for_each(|(a, &b)| *a = join(*a, b));
         });
-        lanes[0]
     }
 }
 
@@ -146,9 +199,10 @@ struct Driver<'a, T, A> {
     join: &'a (dyn Fn(A, A) -> A + Sync),
 }
 
-/// The states of leaves of the given length that lie one after the other, each beginning with element `start` of its row.
-type Along<'a, T, A> = dyn Fn(&[T], usize, usize, &mut [A]) + Sync + 'a;
-type Across<'a, T, A> = dyn Fn(&Rows<T>, Range<usize>, usize) -> [A; WIDTH] + Sync + 'a;
+/// Fills in the states of leaves.
+type Along<'a, T, A> = dyn Fn(Leaves<T>, &mut [A]) + Sync + 'a;
+/// Leaves the states of a strip in the first of its lanes.
+type Across<'a, T, A> = dyn Fn(Strip<T>, &mut [A]) + Sync + 'a;
 
 impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
     fn run<Y: Send>(&self, empty: A, y: &mut [Y], store: &(dyn Fn(A) -> Y + Sync)) {
@@ -180,7 +234,7 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
             for (i, y) in part.chunks_mut(per_tile).enumerate() {
                 let first = task * per_task + i * per_tile;
                 let values = self.rows.reader.tile(first * len, y.len() * len, &mut tile);
-                (self.along)(values, len, 0, &mut states[..y.len()]);
+                (self.along)(Leaves { values, len, start: 0, step: 0 }, &mut states[..y.len()]);
                 y.iter_mut().zip(&states).for_each(|(y, &state)| *y = store(state));
             }
         });
@@ -189,47 +243,77 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
     /// `out[block, output]`: the state of each block of each row, through `store`.
     fn fill<Z: Send>(&self, empty: A, blocks: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
         let (rows, outputs) = (&self.rows, out.len() / blocks);
-        let wide = if rows.run > 1 { WIDTH } else { 1 };
+        let wide = if rows.run > 1 { width_across::<A>(rows.run) } else { 1 };
         let per_task = (CHUNK / (rows.len.min(BLOCK * LEAF) * wide)).max(1) * wide;
-        let join_all = |a: [A; WIDTH], b: [A; WIDTH]| std::array::from_fn(|i| (self.join)(a[i], b[i]));
         for_chunks_mut(out, per_task, |task, mut part| {
             let mut number = task * per_task;
+            let mut lanes = vec![empty; if rows.run > 1 { (LANES + LEVELS) * wide } else { 0 }];
             while !part.is_empty() {
                 let (block, output) = (number / outputs, number % outputs);
                 let first = block * BLOCK;
                 let leaves = (rows.leaves() - first).min(BLOCK);
-                let width = if rows.run > 1 { WIDTH.min(rows.run - output % rows.run).min(part.len()) } else { 1 };
+                let width = if rows.run > 1 { wide.min(rows.run - output % rows.run).min(part.len()) } else { 1 };
                 let (now, later) = part.split_at_mut(width);
                 if rows.run > 1 {
                     let at = rows.outputs.positions_from(output).next().expect("an output of this number");
-                    let leaf = |leaf: usize| (self.across)(rows, at..at + width, leaf * LEAF);
-                    let states = tree(first, leaves, &leaf, &join_all);
-                    now.iter_mut().zip(states).for_each(|(z, state)| *z = store(state));
+                    let states = self.tree_across(at..at + width, first, leaves, &mut lanes);
+                    now.iter_mut().zip(states).for_each(|(z, &mut state)| *z = store(state));
                 } else {
-                    now[0] = store(tree(first, leaves, &|leaf| self.leaf(empty, output, leaf * LEAF), &self.join));
+                    let (start, mut states) = (first * LEAF, [empty; BLOCK]);
+                    let len = (leaves * LEAF).min(rows.len - start);
+                    self.leaves_along(output, start..start + len, &mut states[..leaves]);
+                    now[0] = store(tree(0, leaves, &|leaf| states[leaf], &self.join));
                 }
                 (part, number) = (later, number + width);
             }
         });
     }
 
-    /// The leaf of a row that begins with its element `start`.
-    fn leaf(&self, empty: A, output: usize, start: usize) -> A {
-        let (len, mut tile, mut state) = (LEAF.min(self.rows.len - start), [T::default(); LEAF], [empty]);
-        let values = self.rows.reader.tile(output * self.rows.len + start, len, &mut tile);
-        (self.along)(values, len, start, &mut state);
-        state[0]
+    /// The states of the leaves that elements `range` of an output's row are.
+    fn leaves_along(&self, output: usize, range: Range<usize>, states: &mut [A]) {
+        let (reader, at) = (&self.rows.reader, output * self.rows.len);
+        if let Some(values) = reader.together(at + range.start, range.len()) {
+            return (self.along)(Leaves { values, len: LEAF, start: range.start, step: LEAF }, states);
+        }
+        let mut tile = [T::default(); LEAF];
+        for (start, state) in range.clone().step_by(LEAF).zip(states) {
+            let values = reader.tile(at + start, LEAF.min(range.end - start), &mut tile);
+            (self.along)(Leaves { values, len: LEAF, start, step: LEAF }, std::slice::from_mut(state));
+        }
+    }
+
+    /// The states of leaves `first..first + count` of neighbouring rows, joined as [`tree`] joins them. `room` holds the
+    /// lanes of a leaf and a strip for each level of the tree.
+    fn tree_across<'r>(&self, columns: Range<usize>, first: usize, count: usize, room: &'r mut [A]) -> &'r mut [A] {
+        let width = columns.len();
+        if count == 1 {
+            (self.across)(Strip { rows: &self.rows, columns, start: first * LEAF }, &mut *room);
+            return &mut room[..width];
+        }
+        let half = count.next_power_of_two() / 2;
+        let (kept, room) = room.split_at_mut(width);
+        kept.copy_from_slice(self.tree_across(columns.clone(), first, half, room));
+        let right = self.tree_across(columns, first + half, count - half, room);
+        kept.iter_mut().zip(right).for_each(|(left, &mut right)| *left = (self.join)(*left, right));
+        kept
     }
 }
 
-/// Joins lane `i + 8` to `i`, then `i + 4`, … for the lanes that `len` elements reach.
-fn halve<A: Copy>(lanes: &mut [A; LANES], len: usize, mut join: impl FnMut(&mut A, A)) {
+/// Levels of the tree over the leaves of a block.
+const LEVELS: usize = BLOCK.ilog2() as usize;
+
+/// How many of `run` neighbouring outputs are computed side by side: long pieces of each row, but enough of them for
+/// several threads.
+fn width_across<A>(run: usize) -> usize {
+    (run / 8).next_multiple_of(WIDTH).clamp(WIDTH, (WIDTH_BYTES / size_of::<A>()).max(WIDTH))
+}
+
+/// Calls `join(i, i + 8)`, then `join(i, i + 4)`, … for the lanes that `len` elements reach.
+#[inline(always)]
+fn halve(len: usize, mut join: impl FnMut(usize, usize)) {
     for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            if i + width < len {
-                let right = lanes[i + width];
-                join(&mut lanes[i], right);
-            }
+        for i in 0..width.min(len.saturating_sub(width)) {
+            join(i, i + width);
         }
     }
 }
@@ -245,12 +329,46 @@ fn tree<A>(first: usize, count: usize, leaf: &impl Fn(usize) -> A, join: &impl F
 
 #[cfg(test)]
 mod tests {
+    use super::{BLOCK, LANES, LEAF};
     use crate::Tensor;
+
+    /// The order of the module's first lines, spelled out.
+    fn plain(row: &[f32]) -> f32 {
+        if row.len() > LEAF {
+            let (left, right) = row.split_at(row.len().div_ceil(LEAF).next_power_of_two() / 2 * LEAF);
+            return plain(left) + plain(right);
+        }
+        let lane = |lane: usize| row.iter().skip(lane).step_by(LANES).copied().reduce(|a, b| a + b);
+        let mut lanes: Vec<f32> = (0..LANES).map_while(lane).collect();
+        for width in [8, 4, 2, 1] {
+            for i in (width..lanes.len()).take(width) {
+                lanes[i - width] += lanes[i];
+            }
+            lanes.truncate(width);
+        }
+        lanes[0]
+    }
+
+    #[test]
+    fn sums_of_any_length_and_layout_have_the_order_that_is_promised() {
+        let value = |i: usize| ((i * 7919) % 10007) as f32 / 10007.0 - 0.25;
+        for len in [1, 2, 5, 15, 16, 17, 40, 255, 256, 257, 1000, BLOCK * LEAF, BLOCK * LEAF * 5 + 300] {
+            let rows = if len < 1000 { 150 } else { 3 };
+            let x = Tensor::from_vec((0..rows * len).map(value).collect::<Vec<f32>>(), [rows, len]);
+            let expected: Vec<f32> = x.to_vec::<f32>().chunks(len).map(plain).collect();
+            assert_eq!(x.sum(1).to_vec::<f32>(), expected, "rows of {len}");
+            assert_eq!(x.t().contiguous().sum(0).to_vec::<f32>(), expected, "columns of {len}");
+            let halves = Tensor::stack(&[&x, &x], 1);
+            let expected: Vec<f32> = halves.to_vec::<f32>().chunks(2 * len).map(plain).collect();
+            let pieces = halves.permute([1, 0, 2]).contiguous();
+            assert_eq!(pieces.sum([0, 2]).to_vec::<f32>(), expected, "two pieces of {len}");
+        }
+    }
 
     /// Rows of several blocks, with a remainder in every unit: long enough for all levels of the tree.
     #[test]
     fn long_rows_sum_to_the_same_bits_along_and_across() {
-        let n = super::BLOCK * super::LEAF * 3 + 5 * super::LEAF + 37;
+        let n = BLOCK * LEAF * 3 + 5 * LEAF + 37;
         let values: Vec<f32> = (0..2 * n).map(|i| ((i * 7919) % 10007) as f32 / 10007.0 - 0.25).collect();
         let x = Tensor::from_vec(values.clone(), [2, n]);
         let exact = |r: usize| values[r * n..(r + 1) * n].iter().map(|&v| v as f64).sum::<f64>();

@@ -287,10 +287,9 @@ impl Op for Convolved {
             g.when(1, || of(self.0.correlate(&g.input(0), &g.of(0)))),
         ];
         if g.inputs() == 3 {
-            // Positions first: they are contiguous.
             let [n, channels] = [g.of(0).size(0), g.of(0).size(1)];
             let positions: usize = g.of(0).shape()[2..].iter().product();
-            gradients.push(g.when(2, || g.of(0).reshape([n, channels, positions]).sum(-1).sum(0)));
+            gradients.push(g.when(2, || g.of(0).reshape([n, channels, positions]).sum([0, 2])));
         }
         gradients
     }

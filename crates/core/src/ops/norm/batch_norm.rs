@@ -2,9 +2,7 @@
 
 use crate::op::{apply_all, require_one_float_type};
 use crate::ops::prelude::*;
-use crate::run::sums::two_sums;
-use hadal_kernels::reduce;
-use hadal_kernels::threads::for_chunks_mut;
+use hadal_kernels::batch_norm as kernel;
 
 /// `x [n, c, l] (, weight [c] (, bias [c])) → y, mean [c], variance [c]`
 #[derive(Debug, Clone, Copy)]
@@ -12,61 +10,19 @@ struct BatchNorm {
     eps: f64,
 }
 
-/// Two sums per channel of terms that `f(sample's and channel's segment)` gives: first over each segment, then over
-/// the samples.
-fn channel_sums<T: Real>(n: usize, c: usize, f: impl Fn(usize) -> (T, T) + Sync) -> [Vec<T>; 2] {
-    let mut segments = vec![(T::default(), T::default()); n * c];
-    for_chunks_mut(&mut segments, c.max(1), |sample, sums| {
-        sums.iter_mut().enumerate().for_each(|(channel, sums)| *sums = f(sample * c + channel));
-    });
-    let over_samples = |part: fn(&(T, T)) -> T| {
-        let values: Vec<T> = segments.iter().map(part).collect();
-        let mut sums = vec![T::default(); c];
-        reduce::sum_columns(&values, [1, n, c], &mut sums);
-        sums
-    };
-    [over_samples(|s| s.0), over_samples(|s| s.1)]
-}
-
-/// `y = f(channel, x, y)` for every segment of every sample.
-fn each_segment<T: Real>(c: usize, l: usize, x: &[T], y: &mut [T], f: impl Fn(usize, &[T], &mut [T]) + Sync) {
-    for_chunks_mut(y, (c * l).max(1), |sample, y| {
-        for (channel, y) in y.chunks_mut(l.max(1)).enumerate() {
-            f(channel, &x[(sample * c + channel) * l..][..l], y);
-        }
-    });
-}
-
 impl BatchNorm {
-    fn forward<T: Real>(&self, x: &[Input], y: &mut [Output]) {
-        let [n, c, l] = x[0].shape()[..] else { unreachable!("three axes") };
-        let (weight, bias) = (x.get(1).map(|w| w.contiguous::<T>()), x.get(2).map(|b| b.contiguous::<T>()));
-        let x = x[0].contiguous::<T>();
-        let [y, mean, variance] = y else { unreachable!("three outputs") };
-        let (mean, variance) = (mean.slice::<T>(), variance.slice::<T>());
-        // The sums are of differences to each channel's first element, which is about as far from the mean as any.
-        let shift: Vec<T> = (0..c).map(|channel| x.get(channel * l).copied().unwrap_or_default()).collect();
-        let [sum, squares] = channel_sums(n, c, |at| {
-            let shift = shift[at % c];
-            let segment = &x[at * l..][..l];
-            two_sums(segment, segment, &|x, _| (x - shift, (x - shift) * (x - shift)))
-        });
-        let count = T::of((n * l) as f64);
-        let offset: Vec<T> = sum.iter().map(|&s| s / count).collect();
-        for i in 0..c {
-            mean[i] = shift[i] + offset[i];
-            variance[i] = (squares[i] / count - offset[i] * offset[i]).at_least(T::default());
-        }
-        let scale: Vec<T> = variance
-            .iter()
-            .enumerate()
-            .map(|(i, &v)| weight.as_ref().map_or(T::of(1.0), |w| w[i]) / (v + T::of(self.eps)).sqrt())
-            .collect();
-        each_segment(c, l, &x, y.slice::<T>(), |i, x, y| {
-            let (shift, offset, scale) = (shift[i], offset[i], scale[i]);
-            let bias = bias.as_ref().map_or(T::default(), |b| b[i]);
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = ((x - shift) - offset) * scale + bias);
-        });
+    /// `f` with what the kernels need to know of an input `[n, c, l]` and its parameters.
+    fn with<T: Real, R>(
+        &self,
+        shape: &Shape,
+        weight: Option<&Input>,
+        bias: Option<&Input>,
+        f: impl FnOnce(&kernel::BatchNorm<T>) -> R,
+    ) -> R {
+        let [samples, channels, length] = shape[..] else { unreachable!("three axes") };
+        let (weight, bias) = (weight.map(|w| w.contiguous::<T>()), bias.map(|b| b.contiguous::<T>()));
+        let (weight, bias) = (weight.as_deref(), bias.as_deref());
+        f(&kernel::BatchNorm { samples, channels, length, eps: T::of(self.eps), weight, bias })
     }
 }
 
@@ -82,7 +38,10 @@ impl Op for BatchNorm {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => self.forward::<T>(x, y));
+        let [y, mean, variance] = y else { unreachable!("three outputs") };
+        dispatch!(reals x[0].dtype(), T => self.with::<T, _>(x[0].shape(), x.get(1), x.get(2), |norm| {
+            kernel::batch_norm(norm, &x[0].contiguous(), y.slice(), mean.slice(), variance.slice())
+        }));
     }
 
     fn reads(&self) -> Reads {
@@ -112,39 +71,8 @@ impl Op for BatchNorm {
 }
 
 /// `x, g, mean, variance (, weight) → ∂x [n, c, l], ∂weight [c], ∂bias [c]`
-///
-/// With x̂ the normalized channel of M elements: `∂x = weight/σ·(g − Σg/M − x̂·Σ(g·x̂)/M)`.
 #[derive(Debug)]
 struct BatchNormGrad(BatchNorm);
-
-impl BatchNormGrad {
-    fn run_in<T: Real>(&self, x: &[Input], y: &mut [Output]) {
-        let [n, c, l] = x[0].shape()[..] else { unreachable!("three axes") };
-        let weight = x.get(4).map(|w| w.contiguous::<T>());
-        let [input, g, mean, variance] = [0, 1, 2, 3].map(|i| x[i].contiguous::<T>());
-        let [dx, d_weight, d_bias] = y else { unreachable!("three outputs") };
-        let one = T::of(1.0);
-        let scale: Vec<T> = variance.iter().map(|&v| one / (v + T::of(self.0.eps)).sqrt()).collect();
-        let [sums, products] = channel_sums(n, c, |at| {
-            let (mean, scale) = (mean[at % c], scale[at % c]);
-            two_sums(&g[at * l..][..l], &input[at * l..][..l], &|g, x| (g, g * ((x - mean) * scale)))
-        });
-        let count = T::of((n * l) as f64);
-        for_chunks_mut(dx.slice::<T>(), (c * l).max(1), |sample, dx| {
-            for (i, dx) in dx.chunks_mut(l.max(1)).enumerate() {
-                let at = (sample * c + i) * l;
-                let factor = weight.as_ref().map_or(one, |w| w[i]) * scale[i];
-                let (shift, slope) = (sums[i] / count, products[i] / count);
-                let (mean, scale) = (mean[i], scale[i]);
-                dx.iter_mut().zip(&g[at..at + l]).zip(&input[at..at + l]).for_each(|((dx, &g), &x)| {
-                    *dx = factor * (g - shift - (x - mean) * scale * slope);
-                });
-            }
-        });
-        d_weight.slice::<T>().copy_from_slice(&products);
-        d_bias.slice::<T>().copy_from_slice(&sums);
-    }
-}
 
 impl Op for BatchNormGrad {
     fn name(&self) -> &'static str {
@@ -157,7 +85,14 @@ impl Op for BatchNormGrad {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        dispatch!(reals x[0].dtype(), T => self.run_in::<T>(x, y));
+        let [dx, weight, bias] = y else { unreachable!("three outputs") };
+        dispatch!(reals x[0].dtype(), T => {
+            let [input, gradient, mean, variance] = [0, 1, 2, 3].map(|i| x[i].contiguous::<T>());
+            let kept =
+                kernel::BatchNormalized { x: &input, gradient: &gradient, mean: &mean, variance: &variance };
+            let to = kernel::BatchNormGradients { x: dx.slice(), weight: weight.slice(), bias: bias.slice() };
+            self.0.with(x[0].shape(), x.get(4), None, |norm| kernel::batch_norm_backward(norm, kept, to))
+        });
     }
 
     fn grad(&self, _: &Grad) -> Grads {

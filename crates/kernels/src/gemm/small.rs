@@ -80,8 +80,8 @@ impl<T: Element> Small<'_, T> {
     /// a dense layer's weight computes half of its outputs and half of its gradient.
     pub fn run(&self) {
         let tasks = self.tasks();
-        let down = if self.b.lane == 1 || self.mirrored { tasks.min(self.m.div_ceil(8)) } else { 1 };
         let in_place = self.b.lane == 1 && fits_ways::<T>(self.b.step, self.k);
+        let down = if in_place || self.mirrored { tasks.min(self.m.div_ceil(8)) } else { 1 };
         let (width, lanes) = (self.kernels.columns(), self.kernels.lanes);
         let registers = self.n.div_ceil(lanes);
         let across = (tasks / down).min(registers);

@@ -170,7 +170,7 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
     shape.for_windows(&spans, |output, window| {
         starts[output] = if window.count.contains(&0) { 0 } else { window.origin as i32 };
     });
-    let taps = shape.taps();
+    let (taps, squares) = (shape.taps(), shape.has_squares());
     let (y, indices) = (SharedMut::new(y), SharedMut::new(indices));
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {
         for plane in planes {
@@ -178,7 +178,7 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
             let range = plane * positions..(plane + 1) * positions;
             // SAFETY: a plane is one task's alone.
             let (y, indices) = unsafe { (y.range(range.clone()), indices.range(range)) };
-            if shape.has_squares() {
+            if squares {
                 dispatch(Squares { width: shape.input[2], columns: shape.output[2], x, y, indices });
                 continue;
             }

@@ -8,7 +8,8 @@ impl PoolShape {
     pub(super) fn has_squares(&self) -> bool {
         let Windows::Strided { kernel, stride, pad_begin, dilation, .. } = self.windows else { return false };
         let inside = (1..3).all(|d| 2 * self.output[d] <= self.input[d]);
-        (kernel, stride[1..].to_vec(), pad_begin, dilation) == ([1, 2, 2], vec![2, 2], [0; 3], [1; 3])
+        (kernel, pad_begin, dilation) == ([1, 2, 2], [0; 3], [1; 3])
+            && stride[1..] == [2, 2]
             && inside
             && self.output[2] > 0
             && self.input[0] == 1
@@ -102,6 +103,7 @@ fn split<S: Simd>(simd: S, x: &[f32]) -> (S::F, S::F) {
 #[inline(always)]
 fn larger<S: Simd>(simd: S, best: (S::F, S::I), value: S::F, place: S::I) -> (S::F, S::I) {
     let (larger, number) = (simd.lt(best.0, value), simd.eq(value, value));
-    let choose = |new, old| simd.select(number, simd.select(larger, new, old), new);
-    (choose(value, best.0), simd.bits(choose(simd.with_bits(place), simd.with_bits(best.1))))
+    let (here, there) = (simd.with_bits(place), simd.with_bits(best.1));
+    let value = simd.select(number, simd.select(larger, value, best.0), value);
+    (value, simd.bits(simd.select(number, simd.select(larger, here, there), here)))
 }

@@ -67,6 +67,13 @@ impl PoolElement for f64 {}
 
 /// A number of which the largest is looked for.
 pub(crate) trait Largest: Number {
+    /// [`max_pool`] and the others, compiled in this crate: a crate that calls them would not inline all that has to be
+    /// compiled for wide registers.
+    fn max_pool(shape: &PoolShape, x: &[Self], y: &mut [Self], indices: &mut [i32]);
+    fn max_pool_backward(shape: &PoolShape, dy: &[Self], indices: &[i32], dx: &mut [Self]);
+    fn avg_pool(shape: &PoolShape, divisor: Divisor, x: &[Self], y: &mut [Self]);
+    fn avg_pool_backward(shape: &PoolShape, divisor: Divisor, dy: &[Self], dx: &mut [Self]);
+
     /// The largest elements of a row of windows of two by two side by side, and their places.
     fn row_of_squares<S: Simd>(simd: S, rows: [&[Self]; 2], places: Places, y: &mut [Self], indices: &mut [i32]);
 
@@ -89,7 +96,29 @@ pub(crate) trait Largest: Number {
     }
 }
 
+macro_rules! pools {
+    () => {
+        fn max_pool(shape: &PoolShape, x: &[Self], y: &mut [Self], indices: &mut [i32]) {
+            maxima(shape, x, y, indices);
+        }
+
+        fn max_pool_backward(shape: &PoolShape, dy: &[Self], indices: &[i32], dx: &mut [Self]) {
+            maxima_backward(shape, dy, indices, dx);
+        }
+
+        fn avg_pool(shape: &PoolShape, divisor: Divisor, x: &[Self], y: &mut [Self]) {
+            means(shape, divisor, x, y);
+        }
+
+        fn avg_pool_backward(shape: &PoolShape, divisor: Divisor, dy: &[Self], dx: &mut [Self]) {
+            means_backward(shape, divisor, dy, dx);
+        }
+    };
+}
+
 impl Largest for f64 {
+    pools!();
+
     #[inline(always)]
     fn row_of_squares<S: Simd>(_: S, rows: [&[f64]; 2], places: Places, y: &mut [f64], indices: &mut [i32]) {
         squares::plain(rows, places, y, indices);
@@ -97,6 +126,8 @@ impl Largest for f64 {
 }
 
 impl Largest for f32 {
+    pools!();
+
     #[inline(always)]
     fn row_of_squares<S: Simd>(simd: S, rows: [&[f32]; 2], places: Places, y: &mut [f32], indices: &mut [i32]) {
         squares::vectors(simd, rows, places, y, indices);
@@ -163,6 +194,10 @@ impl PoolShape {
 pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i32]) {
     shape.check(x.len(), y.len());
     assert_eq!(indices.len(), y.len(), "one index for every output");
+    T::max_pool(shape, x, y, indices);
+}
+
+fn maxima<T: Largest>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i32]) {
     let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
     assert!(i32::try_from(area).is_ok(), "a plane of {area} elements has places beyond 2³¹");
     // The start of each window, which is its index if nothing in it is larger than -∞.
@@ -210,6 +245,10 @@ pub fn max_pool<T: PoolElement>(shape: &PoolShape, x: &[T], y: &mut [T], indices
 pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &[i32], dx: &mut [T]) {
     shape.check(dx.len(), dy.len());
     assert_eq!(indices.len(), dy.len(), "one index for every output");
+    T::max_pool_backward(shape, dy, indices, dx);
+}
+
+fn maxima_backward<T: Largest>(shape: &PoolShape, dy: &[T], indices: &[i32], dx: &mut [T]) {
     let (area, positions) = (shape.area(), shape.positions());
     let dx = SharedMut::new(dx);
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {
@@ -232,8 +271,12 @@ pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &
 /// # Panics
 /// If a slice does not have the shape's length.
 #[track_caller]
-pub fn avg_pool<T: PoolElement + From<f32>>(shape: &PoolShape, divisor: Divisor, x: &[T], y: &mut [T]) {
+pub fn avg_pool<T: PoolElement>(shape: &PoolShape, divisor: Divisor, x: &[T], y: &mut [T]) {
     shape.check(x.len(), y.len());
+    T::avg_pool(shape, divisor, x, y);
+}
+
+fn means<T: Largest + From<f32>>(shape: &PoolShape, divisor: Divisor, x: &[T], y: &mut [T]) {
     let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
     let taps = shape.taps();
     let y = SharedMut::new(y);
@@ -262,8 +305,12 @@ pub fn avg_pool<T: PoolElement + From<f32>>(shape: &PoolShape, divisor: Divisor,
 /// # Panics
 /// If a slice does not have the shape's length.
 #[track_caller]
-pub fn avg_pool_backward<T: PoolElement + From<f32>>(shape: &PoolShape, divisor: Divisor, dy: &[T], dx: &mut [T]) {
+pub fn avg_pool_backward<T: PoolElement>(shape: &PoolShape, divisor: Divisor, dy: &[T], dx: &mut [T]) {
     shape.check(dx.len(), dy.len());
+    T::avg_pool_backward(shape, divisor, dy, dx);
+}
+
+fn means_backward<T: Largest + From<f32>>(shape: &PoolShape, divisor: Divisor, dy: &[T], dx: &mut [T]) {
     let (spans, area, positions) = (shape.spans(), shape.area(), shape.positions());
     let dx = SharedMut::new(dx);
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {

@@ -25,6 +25,8 @@ const RESULTS: usize = 1 << 16;
 const TASKS: usize = 16;
 /// Positions of a weight gradient that are multiplied at a time: ten rows of them fill a first-level cache.
 const POSITIONS: usize = 64;
+/// Steps after which the sums of a weight gradient are added to it.
+const CHAIN: usize = 512;
 /// Tiles of a weight gradient whose sums a task keeps.
 const TILES: usize = 80;
 
@@ -316,7 +318,8 @@ impl WeightSums<'_> {
             let block = first..(first + lines).min(depth * height);
             used.iter().map(|&tap| block.clone().filter_map(|line| run(line, tap)).collect()).collect()
         });
-        WeightSums { shape, runs: runs.collect(), used: used.clone() }
+        let runs = runs.collect();
+        WeightSums { shape, runs, used }
     }
 
     /// Adds what a round of images contributes; the first one sets the gradient.
@@ -339,10 +342,34 @@ impl WeightSums<'_> {
                 |i: usize| input.start + i * kernels.columns..input.end.min(input.start + (i + 1) * kernels.columns);
             let tile_size = out.len() * kernels.columns * LANES;
             scratch::with(tiles * self.used.len() * tile_size, |sums: &mut [T]| {
+                let flush = |sums: &mut [T], fresh: bool| {
+                    for (i, sums) in sums.chunks_exact(self.used.len() * tile_size).enumerate() {
+                        for (r, c) in out.clone().flat_map(|r| tile(i).map(move |c| (r, c))) {
+                            let start = ((group * outputs + r) * inputs + c) * size;
+                            // SAFETY: the kernels of these channels are this task's alone.
+                            let dw = unsafe { dw.range(start..start + size) };
+                            if fresh {
+                                dw.fill(T::default());
+                            }
+                            let place = (r - out.start) * tile(i).len() + c - tile(i).start;
+                            for (&at, sums) in self.used.iter().zip(sums.chunks_exact(tile_size)) {
+                                dw[at] += total(&sums[place * LANES..][..LANES]);
+                            }
+                        }
+                    }
+                    sums.fill(T::default());
+                };
                 sums.fill(T::default());
+                // Chains of at most some hundred steps, for the sake of their rounding errors.
+                let (mut steps, mut fresh) = (0, round.first == 0);
                 for images in 0..round.groups() {
                     let a = (images * shape.out_channels + group * outputs + out.start) * self.outputs() * LANES;
                     for block in &self.runs {
+                        if steps >= CHAIN {
+                            flush(sums, std::mem::take(&mut fresh));
+                            steps = 0;
+                        }
+                        steps += POSITIONS.max(self.shape.output[2]);
                         for (i, sums) in sums.chunks_exact_mut(self.used.len() * tile_size).enumerate() {
                             let columns = tile(i);
                             let b =
@@ -365,20 +392,7 @@ impl WeightSums<'_> {
                         }
                     }
                 }
-                for (i, sums) in sums.chunks_exact(self.used.len() * tile_size).enumerate() {
-                    for (r, c) in out.clone().flat_map(|r| tile(i).map(move |c| (r, c))) {
-                        let start = ((group * outputs + r) * inputs + c) * size;
-                        // SAFETY: the kernels of these channels are this task's alone.
-                        let dw = unsafe { dw.range(start..start + size) };
-                        if round.first == 0 {
-                            dw.fill(T::default());
-                        }
-                        let place = (r - out.start) * tile(i).len() + c - tile(i).start;
-                        for (&at, sums) in self.used.iter().zip(sums.chunks_exact(tile_size)) {
-                            dw[at] += total(&sums[place * LANES..][..LANES]);
-                        }
-                    }
-                }
+                flush(sums, fresh);
             });
         });
     }

@@ -150,6 +150,10 @@ fn large_planes_equal_the_definition() {
         plane(1, 1, [130, 12], [20, 20], [1, 1], 1, [0, 0], 1),
         plane(2, 8, [8, 8], [60, 61], [3, 3], 1, [1, 1], 1),
         plane(1, 1, [3, 8], [64, 64], [7, 7], 2, [3, 3], 1),
+        // Many images with few channels: long sums for the weight, in sixteen parts.
+        plane(40, 1, [3, 4], [32, 32], [3, 3], 1, [1, 1], 1),
+        // More images than are laid out at a time.
+        plane(140, 1, [1, 2], [180, 180], [1, 1], 1, [0, 0], 1),
     ];
     shapes.iter().for_each(check);
 }

@@ -4,6 +4,9 @@
 //! chain of fused multiply-adds in a fixed order. The order is (channel, kernel position) forward, (batch, position) for
 //! the weights; the split of a long batch into partial sums depends on the shape alone.
 //!
+//! In f32, 3 × 3 kernels over many channels are convolved in Winograd's way where that saves enough products
+//! (`winograd/`): a rule of the shape without its batch. The chains are shorter then, over the channels alone.
+//!
 //! Small maps of many images are laid out with sixteen images in a register (`images.rs`). Otherwise the images are seen
 //! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`); wide
 //! maps are read from them directly (`rows.rs`), others are packed.
@@ -17,6 +20,7 @@ mod rows;
 mod taps;
 mod trim;
 mod window;
+mod winograd;
 
 use crate::gemm::GemmElement;
 use crate::number::Number;
@@ -152,23 +156,32 @@ pub(crate) trait Convolution: Number {
 }
 
 macro_rules! convolution {
-    ($type:ty) => {
+    ($type:ty $(, $winograd:ident)?) => {
         impl Convolution for $type {
             fn forward(shape: &ConvShape, x: &[Self], weight: &[Self], bias: Option<&[Self]>, y: &mut [Self]) {
+                $(if $winograd::suits(shape) {
+                    return $winograd::forward(shape, x, weight, bias, y);
+                })?
                 forward::forward(shape, x, weight, bias, y);
             }
 
             fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]) {
+                $(if $winograd::suits_data(shape) {
+                    return $winograd::backward_data(shape, dy, weight, dx);
+                })?
                 backward::backward_data(shape, dy, weight, dx);
             }
 
             fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]) {
+                $(if $winograd::suits_weight(shape) {
+                    return $winograd::backward_weight(shape, x, dy, dw);
+                })?
                 backward::backward_weight(shape, x, dy, dw);
             }
         }
     };
 }
-convolution!(f32);
+convolution!(f32, winograd);
 convolution!(f64);
 
 #[cfg(test)]

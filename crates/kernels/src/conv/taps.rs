@@ -57,6 +57,11 @@ impl Axis {
         if self.backward { taps.rev().filter_map(meets).collect() } else { taps.filter_map(meets).collect() }
     }
 
+    /// Products that all results along this axis are sums of; none of them with padding.
+    pub fn products(&self) -> usize {
+        (0..self.results).map(|at| (0..self.kernel).filter(|&tap| self.source(at, tap).is_some()).count()).sum()
+    }
+
     fn kinds(&self) -> Kinds {
         let mut kinds = Kinds { taps: Vec::new(), of: Vec::with_capacity(self.results) };
         for at in 0..self.results {

@@ -180,6 +180,7 @@ fn one_image_has_the_bits_that_it_has_among_many() {
         plane(8, 2, [6, 8], [7, 9], [3, 2], 2, [1, 1], 1),
         plane(40, 1, [18, 7], [2, 2], [3, 3], 1, [1, 1], 1),
         plane(11, 1, [3, 6], [20, 24], [5, 5], 1, [2, 2], 1),
+        plane(70, 1, [16, 20], [9, 6], [3, 3], 1, [1, 1], 1),
     ] {
         let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
         let [mut y, mut dx] = [vec![9.0; dy.len()], vec![9.0; x.len()]];
@@ -194,6 +195,27 @@ fn one_image_has_the_bits_that_it_has_among_many() {
             assert_eq!(dx1, dx[image * one.x_len()..][..one.x_len()], "gradient {image} of {shape:?}");
         }
     }
+}
+
+/// Winograd's way: tiles cut off at the edges, channels that fill no register, few and many images, large weights.
+#[test]
+#[cfg(not(miri))] // too long for an interpreter
+fn winograd_equals_the_definition() {
+    let shapes = [
+        plane(1, 1, [16, 16], [8, 8], [3, 3], 1, [1, 1], 1),
+        plane(2, 1, [20, 30], [13, 15], [3, 3], 1, [0, 0], 1),
+        plane(3, 1, [33, 47], [16, 11], [3, 3], 1, [1, 1], 1),
+        plane(40, 1, [16, 32], [16, 16], [3, 3], 1, [1, 1], 1),
+        plane(130, 1, [32, 16], [4, 4], [3, 3], 1, [1, 1], 1),
+        plane(4, 1, [144, 128], [14, 14], [3, 3], 1, [1, 1], 1),
+        plane(1, 1, [16, 24], [40, 57], [3, 3], 1, [2, 2], 1),
+        plane(6, 1, [64, 64], [10, 9], [3, 3], 1, [2, 0], 1),
+    ];
+    for shape in &shapes {
+        assert!(winograd::suits(shape), "{shape:?}");
+        check(shape);
+    }
+    assert!(!winograd::suits(&plane(64, 1, [64, 64], [2, 2], [3, 3], 1, [1, 1], 1)));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
-use super::{ConvShape, channels, depthwise, images};
+use super::{ConvShape, channels, depthwise, few, images};
 use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -140,8 +140,8 @@ pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy
     if channels::suits(shape) {
         return channels::backward_weight(shape, x, dy, dw);
     }
-    if images::suits(shape) {
-        return images::backward_weight(shape, x, dy, dw);
+    if few::suits(shape) {
+        return few::backward_weight(shape, x, dy, dw);
     }
     let run = |shape: &ConvShape, dw: &mut [T]| match shape.is_depthwise() {
         true => depthwise::backward_weight(shape, x, dy, dw),

@@ -4,11 +4,11 @@
 //! element that a kernel element meets is a whole register, so neither the width of the maps nor the stride matters,
 //! and products with padding are left out: small maps are mostly border. Forward and data gradient are products of
 //! packed weights with registers that a table finds; the chains run over (channel, kernel element) like those of the
-//! other convolutions, and have the same bits. The weight gradient is a product of rows with rows of registers.
+//! other convolutions, and have the same bits.
 
 use super::ConvShape;
-use super::taps::{Axis, Taps};
-use crate::gemm::{Dots, Element, LANES, Run, Tile, Walk, transpose, transpose_into};
+use super::taps::Taps;
+use crate::gemm::{Element, LANES, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -23,13 +23,6 @@ const TRANSPOSED: usize = 1 << 14;
 const RESULTS: usize = 1 << 16;
 /// Tasks that a convolution is cut into if its shape allows.
 const TASKS: usize = 16;
-/// Positions of a weight gradient that are multiplied at a time: ten rows of them fill a first-level cache.
-const POSITIONS: usize = 64;
-/// Steps after which the sums of a weight gradient are added to it.
-const CHAIN: usize = 512;
-/// Tiles of a weight gradient whose sums a task keeps.
-const TILES: usize = 80;
-
 /// Whether this is the way to go for a shape: even half-empty registers beat packing, as long as a group of images
 /// stays in the cache.
 pub(super) fn suits(shape: &ConvShape) -> bool {
@@ -272,148 +265,4 @@ impl<T: Element> Panel<'_, T> {
             }
         }
     }
-}
-
-/// The gradient of the weight: sums over (image, position), kept in sixteen parts, one for each lane.
-pub(super) fn backward_weight<T: Element>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
-    let (x_image, dy_image) = (x.len() / shape.batch, dy.len() / shape.batch);
-    let product = WeightSums::new(shape);
-    for round in Round::all(shape.batch, x_image.max(dy_image)) {
-        round.with_lanes(x, x_image, |x| round.with_lanes(dy, dy_image, |dy| product.add(round, x, dy, dw)));
-    }
-}
-
-/// What the tasks of a weight gradient have in common.
-struct WeightSums<'a> {
-    shape: &'a ConvShape,
-    used: Vec<usize>,
-    /// The steps of each used kernel element, block by block of positions.
-    runs: Vec<Vec<Vec<Run>>>,
-}
-
-impl WeightSums<'_> {
-    fn new(shape: &ConvShape) -> WeightSums<'_> {
-        let taps = Taps::forward(shape);
-        let used = taps.used();
-        let [depth, height, width] = shape.output;
-        let lines = (POSITIONS / width).clamp(1, depth * height);
-        let axes: [Axis; 3] = std::array::from_fn(|d| Axis::forward(shape, d));
-        let run = |line: usize, tap: usize| {
-            let [_, rows, columns] = shape.kernel;
-            let (oz, oy) = (line / height, line % height);
-            let z = axes[0].source(oz, tap / (rows * columns))?;
-            let y = axes[1].source(oy, tap / columns % rows)?;
-            let source = |ox: usize| axes[2].source(ox, tap % columns);
-            let start = (0..width).find(|&ox| source(ox).is_some())?;
-            let steps = (start..width).take_while(|&ox| source(ox).is_some()).count();
-            Some(Run {
-                a: (line * width + start) * LANES,
-                a_step: LANES,
-                b: ((z * shape.input[1] + y) * shape.input[2] + source(start)?) * LANES,
-                b_step: shape.stride[2] * LANES,
-                steps,
-            })
-        };
-        let runs = (0..depth * height).step_by(lines).map(|first| {
-            let block = first..(first + lines).min(depth * height);
-            used.iter().map(|&tap| block.clone().filter_map(|line| run(line, tap)).collect()).collect()
-        });
-        let runs = runs.collect();
-        WeightSums { shape, runs, used }
-    }
-
-    /// Adds what a round of images contributes; the first one sets the gradient.
-    fn add<T: Element>(&self, round: Round, x: &[T], dy: &[T], dw: &mut [T]) {
-        let shape = self.shape;
-        let kernels = T::dots(isa());
-        let (inputs, outputs) = (shape.in_channels / shape.groups, shape.out_channels / shape.groups);
-        let size = shape.kernel.iter().product::<usize>();
-        // A task has some output channels and some tiles of input channels of one group.
-        let rows = outputs.div_ceil(kernels.rows);
-        let columns = (TILES / self.used.len()).max(1) * kernels.columns;
-        let parts = inputs.div_ceil(columns);
-        let dw = SharedMut::new(dw);
-        parallel_for(shape.groups * rows * parts, |task| {
-            let (group, row, part) = (task / parts / rows, task / parts % rows, task % parts);
-            let out = row * kernels.rows..outputs.min((row + 1) * kernels.rows);
-            let input = part * columns..inputs.min((part + 1) * columns);
-            let tiles = input.len().div_ceil(kernels.columns);
-            let tile =
-                |i: usize| input.start + i * kernels.columns..input.end.min(input.start + (i + 1) * kernels.columns);
-            let tile_size = out.len() * kernels.columns * LANES;
-            scratch::with(tiles * self.used.len() * tile_size, |sums: &mut [T]| {
-                let flush = |sums: &mut [T], fresh: bool| {
-                    for (i, sums) in sums.chunks_exact(self.used.len() * tile_size).enumerate() {
-                        for (r, c) in out.clone().flat_map(|r| tile(i).map(move |c| (r, c))) {
-                            let start = ((group * outputs + r) * inputs + c) * size;
-                            // SAFETY: the kernels of these channels are this task's alone.
-                            let dw = unsafe { dw.range(start..start + size) };
-                            if fresh {
-                                dw.fill(T::default());
-                            }
-                            let place = (r - out.start) * tile(i).len() + c - tile(i).start;
-                            for (&at, sums) in self.used.iter().zip(sums.chunks_exact(tile_size)) {
-                                dw[at] += total(&sums[place * LANES..][..LANES]);
-                            }
-                        }
-                    }
-                    sums.fill(T::default());
-                };
-                sums.fill(T::default());
-                // Chains of at most some hundred steps, for the sake of their rounding errors.
-                let (mut steps, mut fresh) = (0, round.first == 0);
-                for images in 0..round.groups() {
-                    let a = (images * shape.out_channels + group * outputs + out.start) * self.outputs() * LANES;
-                    for block in &self.runs {
-                        if steps >= CHAIN {
-                            flush(sums, std::mem::take(&mut fresh));
-                            steps = 0;
-                        }
-                        steps += POSITIONS.max(self.shape.output[2]);
-                        for (i, sums) in sums.chunks_exact_mut(self.used.len() * tile_size).enumerate() {
-                            let columns = tile(i);
-                            let b =
-                                (images * shape.in_channels + group * inputs + columns.start) * self.inputs() * LANES;
-                            for (runs, sums) in block.iter().zip(sums.chunks_exact_mut(tile_size)) {
-                                if runs.is_empty() {
-                                    continue;
-                                }
-                                let dots = Dots {
-                                    runs,
-                                    a: dy[a..][..out.len() * self.outputs() * LANES].as_ptr(),
-                                    a_row: self.outputs() * LANES,
-                                    b: x[b..][..columns.len() * self.inputs() * LANES].as_ptr(),
-                                    b_row: self.inputs() * LANES,
-                                    sums: sums.as_mut_ptr(),
-                                };
-                                // SAFETY: the slices above hold the rows that the runs lead through, the sums a tile.
-                                unsafe { kernels.compute(out.len(), columns.len(), &dots) };
-                            }
-                        }
-                    }
-                }
-                flush(sums, fresh);
-            });
-        });
-    }
-
-    /// Positions of an image before and after the convolution.
-    fn inputs(&self) -> usize {
-        self.shape.input.iter().product()
-    }
-
-    fn outputs(&self) -> usize {
-        self.shape.output.iter().product()
-    }
-}
-
-/// The sum of the lanes, halves added to halves.
-fn total<T: Element>(lanes: &[T]) -> T {
-    let mut sums: [T; LANES] = std::array::from_fn(|i| lanes[i]);
-    for half in [8, 4, 2, 1] {
-        for i in 0..half {
-            sums[i] += sums[i + half];
-        }
-    }
-    sums[0]
 }

@@ -14,6 +14,7 @@
 mod backward;
 mod channels;
 mod depthwise;
+mod few;
 mod forward;
 mod images;
 mod rows;

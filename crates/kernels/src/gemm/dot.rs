@@ -9,21 +9,14 @@ use crate::simd::Isa;
 /// Partial sums of a product.
 pub(crate) const LANES: usize = 16;
 
-/// Some steps that lie in a row; a step is [`LANES`] elements of every operand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    /// Elements from the start of a row of A to the first step, and from step to step.
-    pub a: usize,
-    pub a_step: usize,
-    /// The same of B.
-    pub b: usize,
-    pub b_step: usize,
+/// What one tile computes: `sums[i][j][l] += Σ a[i][s·16 + l] · b[j][s·16 + l]` over all steps `s` of some runs.
+pub(crate) struct Dots<T> {
+    pub runs: usize,
+    /// Elements from the start of a run in A to that of the next, and in B.
+    pub a_run: usize,
+    pub b_run: usize,
+    /// Steps of a run.
     pub steps: usize,
-}
-
-/// What one tile computes: `sums[i][j][l] += Σ a[i][s·16 + l] · b[j][s·16 + l]` over the steps of all runs.
-pub(crate) struct Dots<'a, T> {
-    pub runs: &'a [Run],
     /// Row `i` of A starts at `a + i·a_row`.
     pub a: *const T,
     pub a_row: usize,
@@ -35,7 +28,7 @@ pub(crate) struct Dots<'a, T> {
 }
 
 /// # Safety
-/// The instruction set of the kernel is available, and every pointer is valid for the rows and the runs.
+/// The instruction set of the kernel is available, and every pointer is valid for the rows, the runs and the steps.
 type DotFn<T> = unsafe fn(&Dots<T>);
 
 /// The dot tiles of one instruction set.
@@ -71,9 +64,9 @@ unsafe fn dots<V: Vector, const ROWS: usize, const COLUMNS: usize>(d: &Dots<V::E
                     acc[i][j] = V::load(d.sums.add((i * COLUMNS + j) * LANES + part));
                 }
             }
-            for run in d.runs {
-                let (mut a, mut b) = (d.a.add(run.a + part), d.b.add(run.b + part));
-                for _ in 0..run.steps {
+            for run in 0..d.runs {
+                let (mut a, mut b) = (d.a.add(run * d.a_run + part), d.b.add(run * d.b_run + part));
+                for _ in 0..d.steps {
                     let mut right = [V::splat(V::Element::default()); COLUMNS];
                     for j in 0..COLUMNS {
                         right[j] = V::load(b.add(j * d.b_row));
@@ -84,8 +77,8 @@ unsafe fn dots<V: Vector, const ROWS: usize, const COLUMNS: usize>(d: &Dots<V::E
                             acc[i][j] = left.mul_add(right[j], acc[i][j]);
                         }
                     }
-                    a = a.wrapping_add(run.a_step);
-                    b = b.wrapping_add(run.b_step);
+                    a = a.wrapping_add(LANES);
+                    b = b.wrapping_add(LANES);
                 }
             }
             for i in 0..ROWS {

@@ -18,7 +18,7 @@ use crate::number::Number;
 use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
-pub(crate) use dot::{DotKernels, Dots, LANES, Run};
+pub(crate) use dot::{DotKernels, Dots, LANES};
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 use small::Small;

@@ -1,6 +1,6 @@
 //! The largest elements of windows and their places, and the way back.
 
-use super::split::{Band, Split, pack};
+use super::split::{Band, Split, Tap, pack};
 use super::windows::Spans;
 use super::{Largest, PoolShape};
 use crate::number::Number;
@@ -90,23 +90,26 @@ impl<T: Largest, P: FnMut(usize, &mut [T], &mut [i32])> Kernel for Maxima<'_, T,
         let (copy, values) = room.split_at_mut(split.copy_size());
         for plane in 0..planes {
             let x = (&x[plane * area..], T::NEGATIVE_INFINITY);
-            let nan = split.for_bands(simd, x, copy, |output, band| {
-                let (at, rows) = (plane * positions + output, band.count.div_ceil(split.pitch));
-                let (y, indices) = (&mut y[at..], &mut indices[at..]);
+            let (mut at, mut nan) = (plane * positions, false);
+            for part in split.bands() {
+                nan |= split.copy(simd, x, part.clone(), copy);
+                let count = part.1.len() * columns;
+                let (y, indices, band) = (&mut y[at..], &mut indices[at..], split.band(part, copy));
                 let nothing = if split.pitch == columns {
                     T::largest(simd, band, y, indices)
                 } else {
                     let nothing = T::largest(simd, band, values, places);
-                    pack(values, split.pitch, rows, columns, y);
-                    pack(places, split.pitch, rows, columns, indices);
+                    pack(values, split.pitch, columns, y, count);
+                    pack(places, split.pitch, columns, indices, count);
                     nothing
                 };
                 if nothing {
-                    for i in (0..rows * columns).filter(|&i| y[i] == T::NEGATIVE_INFINITY) {
-                        indices[i] = spans.start(shape, output + i) as i32;
+                    for i in (0..count).filter(|&i| y[i] == T::NEGATIVE_INFINITY) {
+                        indices[i] = spans.start(shape, at + i - plane * positions) as i32;
                     }
                 }
-            });
+                at += count;
+            }
             if nan {
                 plain(plane, y, indices);
             }
@@ -137,15 +140,24 @@ pub(super) fn largest<T: Number>(band: Band<T>, y: &mut [T], indices: &mut [i32]
     nothing
 }
 
-/// [`largest`], in vectors.
+/// [`largest`], in vectors. The most common windows are compiled by themselves.
 #[inline(always)]
 pub(super) fn largest_vectors<S: Simd>(simd: S, band: Band<f32>, y: &mut [f32], indices: &mut [i32]) -> bool {
+    match (<&[Tap; 4]>::try_from(band.taps), <&[Tap; 9]>::try_from(band.taps)) {
+        (Ok(taps), _) => largest_of(simd, band, taps, y, indices),
+        (_, Ok(taps)) => largest_of(simd, band, taps, y, indices),
+        _ => largest_of(simd, band, band.taps, y, indices),
+    }
+}
+
+#[inline(always)]
+fn largest_of<S: Simd>(simd: S, band: Band<f32>, taps: &[Tap], y: &mut [f32], indices: &mut [i32]) -> bool {
     let none = simd.splat(f32::NEG_INFINITY);
     let base = simd.splat_i(band.first as i32);
     let mut least = simd.splat(f32::INFINITY);
     for first in (0..band.count).step_by(LANES) {
         let (mut best, mut place) = (none, simd.with_bits(simd.splat_i(0)));
-        for tap in band.taps {
+        for tap in taps {
             let value = simd.load(band.at(first, tap));
             let larger = simd.lt(best, value);
             best = simd.select(larger, value, best);

@@ -57,18 +57,21 @@ impl<T: Largest> Kernel for Means<'_, T> {
         let (area, positions, columns) = (shape.area(), shape.positions(), shape.output[2]);
         let (copy, values) = room.split_at_mut(split.copy_size());
         for plane in 0..planes {
-            split.for_bands(simd, (&x[plane * area..], T::ZERO), copy, |output, band| {
-                let rows = band.count.div_ceil(split.pitch);
-                let y = &mut y[plane * positions + output..];
+            let (x, mut output) = ((&x[plane * area..], T::ZERO), 0);
+            for part in split.bands() {
+                split.copy(simd, x, part.clone(), copy);
+                let count = part.1.len() * columns;
+                let (y, band) = (&mut y[plane * positions + output..], split.band(part, copy));
                 if split.pitch == columns {
                     sums(band, y);
                 } else {
                     sums(band, values);
-                    pack(values, split.pitch, rows, columns, y);
+                    pack(values, split.pitch, columns, y, count);
                 }
-                let divisors = &divisors[output..][..rows * columns];
+                let divisors = &divisors[output..][..count];
                 y.iter_mut().zip(divisors).for_each(|(y, &divisor)| *y = *y / divisor);
-            });
+                output += count;
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ pub(super) struct Split {
 }
 
 /// Neighbouring outputs of a plane, `[row, pitch]`: those behind a row of outputs are anything.
+#[derive(Clone, Copy)]
 pub(crate) struct Band<'a, T> {
     /// The elements of the windows.
     pub taps: &'a [Tap],
@@ -72,7 +73,7 @@ impl<T> Band<'_, T> {
     pub fn at(&self, output: usize, tap: &Tap) -> &[T; LANES] {
         let from = tap.offset + output;
         debug_assert!(output < self.count && from + LANES <= self.copy.len());
-        // SAFETY: only `for_bands` makes bands, of a copy that reaches a vector beyond the last element of a tap.
+        // SAFETY: only `Split::band` makes bands, of a copy that reaches a vector beyond the last element of a tap.
         unsafe { &*self.copy.as_ptr().add(from).cast() }
     }
 }
@@ -143,45 +144,33 @@ impl Split {
         if self.pitch == self.output[2] { 0 } else { self.band * self.pitch + LANES }
     }
 
-    /// Calls `visit(first output, outputs)` for whole rows of the outputs of a plane, in order. `x` begins with the plane
-    /// and may go on; `copy` is room. The answer is whether a NaN may have been read.
-    #[inline(always)]
-    pub fn for_bands<S: Simd, T: Largest>(
-        &self,
-        simd: S,
-        (x, border): (&[T], T),
-        copy: &mut [T],
-        mut visit: impl FnMut(usize, Band<T>),
-    ) -> bool {
-        let [depth, rows, columns] = self.output;
-        assert_eq!(copy.len(), self.copy_size(), "room for the copy");
-        let mut nan = [T::ZERO; LANES];
-        for z in 0..depth {
-            let first =
-                (z * self.stride[0]).wrapping_sub(self.pad[0]).wrapping_mul(self.input[1] * self.input[2]) as u32;
-            for start in (0..rows).step_by(self.band) {
-                let band = start..rows.min(start + self.band);
-                let count = (band.len() * self.pitch).saturating_sub(self.pitch - columns);
-                self.copy(simd, (x, border), z, band, copy, &mut nan);
-                let starts = &self.starts[start * self.pitch..];
-                visit((z * rows + start) * columns, Band { taps: &self.taps, copy, starts, first, count });
-            }
-        }
-        #[allow(clippy::eq_op)] // a NaN is what differs from itself
-        nan.iter().fold(false, |any, x| any | (x != x))
+    /// The bands of a plane, in the order of the outputs: depth and rows.
+    pub fn bands(&self) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let [depth, rows, _] = self.output;
+        let band = move |start: usize| start..rows.min(start + self.band);
+        (0..depth).flat_map(move |z| (0..rows).step_by(self.band).map(move |start| (z, band(start))))
     }
 
-    /// Copies what some rows of outputs at one depth read.
+    /// The outputs of a band, whose elements `copy` holds.
     #[inline(always)]
-    fn copy<S: Simd, T: Largest>(
+    pub fn band<'a, T>(&'a self, (z, rows): (usize, Range<usize>), copy: &'a [T]) -> Band<'a, T> {
+        assert_eq!(copy.len(), self.copy_size(), "a copy");
+        assert!(rows.len() <= self.band, "a band");
+        let first = (z * self.stride[0]).wrapping_sub(self.pad[0]).wrapping_mul(self.input[1] * self.input[2]) as u32;
+        let count = (rows.len() * self.pitch).saturating_sub(self.pitch - self.output[2]);
+        Band { taps: &self.taps, copy, starts: &self.starts[rows.start * self.pitch..], first, count }
+    }
+
+    /// Copies what a band of outputs reads of a plane, which `x` begins with. The answer is whether a NaN may be among it.
+    #[inline(always)]
+    pub fn copy<S: Simd, T: Largest>(
         &self,
         simd: S,
         (x, border): (&[T], T),
-        z: usize,
-        outputs: Range<usize>,
+        (z, outputs): (usize, Range<usize>),
         copy: &mut [T],
-        nan: &mut [T; LANES],
-    ) {
+    ) -> bool {
+        let mut nan = [T::ZERO; LANES];
         let ([depth, height, width], [_, step, columns], pitch) = (self.input, self.stride, self.pitch);
         let (first, rows) = (outputs.start * step, (outputs.len() - 1) * step + self.reach);
         for (part, copy) in copy.chunks_exact_mut(columns * self.area).enumerate() {
@@ -197,12 +186,14 @@ impl Split {
             if !inside.is_empty() {
                 let y = first + phase + inside.start * step - self.pad[1];
                 let rows = Rows { split: self, count: inside.len(), from: step * width, border };
-                T::take(simd, &x[(z * height + y) * width..], rows, &mut copy[inside.start * pitch..], nan);
+                T::take(simd, &x[(z * height + y) * width..], rows, &mut copy[inside.start * pitch..], &mut nan);
             }
             for copy in copy.chunks_exact_mut(self.area) {
                 copy[inside.end * pitch..all * pitch].fill(border);
             }
         }
+        #[allow(clippy::eq_op)] // a NaN is what differs from itself
+        nan.iter().fold(false, |any, x| any | (x != x))
     }
 }
 
@@ -238,46 +229,49 @@ pub(super) fn take<T: Number>(x: &[T], rows: Rows<T>, copy: &mut [T], nan: &mut 
 /// is overwritten by the next row or by nothing that counts.
 #[inline(always)]
 pub(super) fn take_vectors<S: Simd>(simd: S, x: &[f32], rows: Rows<f32>, copy: &mut [f32], nan: &mut [f32; LANES]) {
-    let Split { phases, borders, pitch, .. } = rows.split;
+    let Rows { split: Split { phases, borders, pitch, .. }, count, from, border } = rows;
+    let (first, last) = (phases.iter().map(|p| p.first).min(), phases.iter().map(|p| p.first).max());
+    let (Some(first), Some(last)) = (first, last) else { return };
+    let vectors = phases.iter().map(|p| p.count).fold(0, usize::max).div_ceil(LANES);
+    let step = phases.len();
+    let (read, written) =
+        (last + step * vectors * LANES, phases.iter().map(|p| p.to).fold(0, usize::max) + vectors * LANES);
+    let fits = (count - 1) * from + read <= x.len() && (count - 1) * pitch + written <= copy.len();
+    if step > 2 || !fits {
+        return take(x, rows, copy, nan);
+    }
+    let place = |at: usize| phases.iter().find(|p| p.first == first + at).map_or(0, |p| p.to);
+    let to = [place(0), place(step - 1)];
     let mut seen = simd.load(nan);
-    let mut put = |values: S::F, to: &mut [f32]| {
-        seen = simd.select(simd.eq(values, values), seen, values);
-        simd.store(values, to.first_chunk_mut().expect("room for a vector"));
-    };
-    let last = (rows.count - 1) * rows.from;
-    match phases[..] {
-        [all] if x.len() >= last + all.first + all.count.next_multiple_of(LANES) => {
-            for row in 0..rows.count {
-                let (x, copy) = (&x[row * rows.from + all.first..], &mut copy[row * pitch..]);
-                for i in (0..all.count).step_by(LANES) {
-                    put(simd.load(x[i..].first_chunk().expect("a vector")), &mut copy[all.to + i..]);
+    for row in 0..count {
+        for i in (0..vectors * LANES).step_by(LANES) {
+            // SAFETY: `fits` says that vectors from the last place on, of the last row, end in the slices.
+            unsafe {
+                let x = x.as_ptr().add(row * from + first + step * i);
+                let copy = copy.as_mut_ptr().add(row * pitch + i);
+                let mut put = |values: S::F, at: usize| {
+                    seen = simd.select(simd.eq(values, values), seen, values);
+                    simd.store(values, &mut *copy.add(at).cast());
+                };
+                if step == 1 {
+                    put(simd.load(&*x.cast()), to[0]);
+                } else {
+                    let (a, b) = (simd.load(&*x.cast()), simd.load(&*x.add(LANES).cast()));
+                    put(simd.evens(a, b), to[0]);
+                    put(simd.odds(a, b), to[1]);
                 }
-                borders.iter().for_each(|&at| copy[at] = rows.border);
             }
         }
-        [a, b] if x.len() >= last + a.first.max(b.first) + 2 * a.count.max(b.count).next_multiple_of(LANES) => {
-            let (even, odd) = if a.first < b.first { (a, b) } else { (b, a) };
-            for row in 0..rows.count {
-                let (x, copy) = (&x[row * rows.from + even.first..], &mut copy[row * pitch..]);
-                for i in (0..a.count.max(b.count)).step_by(LANES) {
-                    let [a, b, ..] = x[2 * i..].as_chunks().0 else { panic!("two vectors") };
-                    let (a, b) = (simd.load(a), simd.load(b));
-                    put(simd.evens(a, b), &mut copy[even.to + i..]);
-                    put(simd.odds(a, b), &mut copy[odd.to + i..]);
-                }
-                borders.iter().for_each(|&at| copy[at] = rows.border);
-            }
-        }
-        _ => return take(x, rows, copy, nan),
+        borders.iter().for_each(|&at| copy[row * pitch + at] = border);
     }
     simd.store(seen, nan);
 }
 
-/// Brings rows of `columns` elements, `pitch` apart, together in `to`. What lies behind them may be overwritten.
+/// Brings `count` elements in rows of `columns`, `pitch` apart, together in `to`. What lies behind them may be overwritten.
 #[inline(always)]
-pub(super) fn pack<T: Copy>(from: &[T], pitch: usize, rows: usize, columns: usize, to: &mut [T]) {
-    for row in 0..rows {
-        let (from, to) = (&from[row * pitch..], &mut to[row * columns..]);
+pub(super) fn pack<T: Copy>(from: &[T], pitch: usize, columns: usize, to: &mut [T], count: usize) {
+    for (row, at) in (0..count).step_by(columns.max(1)).enumerate() {
+        let (from, to) = (&from[row * pitch..], &mut to[at..]);
         for i in (0..columns).step_by(LANES) {
             match (from[i..].first_chunk::<LANES>(), to[i..].first_chunk_mut()) {
                 (Some(from), Some(to)) => *to = *from,

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use hadal_kernels::batch_norm::{BatchNorm, BatchNormGradients, BatchNormalized, batch_norm, batch_norm_backward};
+use hadal_kernels::norm::{NormGradients, Normalization, Normalized, normalize_rows, normalize_rows_backward};
 use hadal_kernels::pool::{Divisor, PoolShape, Windows, avg_pool, avg_pool_backward, max_pool, max_pool_backward};
+use hadal_kernels::softmax::{log_softmax_rows, softmax_rows, softmax_rows_backward};
 use hadal_kernels::threads::set_threads;
 
 /// The best of several runs, in seconds.
@@ -33,6 +36,60 @@ fn numbers(len: usize) -> Vec<f32> {
 fn main() {
     println!("{:>44} {:>10} {:>10}", "GB/s", "1 thread", "2 threads");
     pooling();
+    softmax();
+    layer_norm();
+    batch_normalization();
+}
+
+fn softmax() {
+    for (rows, columns) in [(4096, 4096), (512, 512), (32768, 128)] {
+        let x = numbers(rows * columns);
+        let (mut y, mut dx) = (x.clone(), x.clone());
+        let bytes = 8 * x.len();
+        show(&format!("softmax of {rows}×{columns}"), bytes, || softmax_rows(&x, columns, &mut y));
+        show("its logarithm", bytes, || log_softmax_rows(&x, columns, &mut y));
+        show("its gradient", bytes * 3 / 2, || softmax_rows_backward(&y, &x, columns, &mut dx));
+    }
+}
+
+fn layer_norm() {
+    // The activations of a small GPT, and some beyond the caches.
+    for (samples, channels) in [(2048, 256), (4096, 1024), (16384, 1024)] {
+        let (x, weight) = (numbers(samples * channels), numbers(channels));
+        let (mut y, mut mean, mut scale) = (x.clone(), vec![0.0; samples], vec![0.0; samples]);
+        let (mut dx, mut dw, mut db) = (x.clone(), weight.clone(), weight.clone());
+        let (weight, bias) = (Some(&weight[..]), Some(&weight[..]));
+        let norm = Normalization { samples, groups: 1, channels, length: 1, eps: 1e-5, centred: true, weight, bias };
+        let bytes = 8 * x.len();
+        show(&format!("layer norm of {samples}×{channels}"), bytes, || {
+            normalize_rows(&norm, &x, &mut y, &mut mean, &mut scale);
+        });
+        show("its gradient", bytes * 3 / 2, || {
+            let kept = Normalized { x: &x, gradient: &x, mean: &mean, scale: &scale };
+            normalize_rows_backward(&norm, kept, NormGradients { x: &mut dx, weight: &mut dw, bias: &mut db });
+        });
+    }
+}
+
+fn batch_normalization() {
+    // The maps of a ResNet-18 for images of 32 by 32, and one beyond the caches.
+    for (samples, channels, length) in
+        [(64, 64, 256), (64, 64, 64), (64, 128, 16), (64, 256, 4), (64, 512, 1), (64, 64, 3136)]
+    {
+        let (x, weight) = (numbers(samples * channels * length), numbers(channels));
+        let (mut y, mut mean, mut variance) = (x.clone(), weight.clone(), weight.clone());
+        let (mut dx, mut dw, mut db) = (x.clone(), weight.clone(), weight.clone());
+        let (weight, bias) = (Some(&weight[..]), Some(&weight[..]));
+        let norm = BatchNorm { samples, channels, length, eps: 1e-5, weight, bias };
+        let bytes = 8 * x.len();
+        show(&format!("batch norm of {samples}×{channels}×{length}"), bytes, || {
+            batch_norm(&norm, &x, &mut y, &mut mean, &mut variance);
+        });
+        show("its gradient", bytes * 3 / 2, || {
+            let kept = BatchNormalized { x: &x, gradient: &x, mean: &mean, variance: &variance };
+            batch_norm_backward(&norm, kept, BatchNormGradients { x: &mut dx, weight: &mut dw, bias: &mut db });
+        });
+    }
 }
 
 fn pooling() {

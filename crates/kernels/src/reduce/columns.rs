@@ -88,7 +88,7 @@ fn strip<T: Plain + Default, F: Fold<T>>(x: &[T], stride: usize, rows: usize, ou
 }
 
 pub(super) fn fold_columns<T: Plain + Default, F: Fold<T>>(x: &[T], [outer, reduce, inner]: [usize; 3], out: &mut [T]) {
-    if reduce == 0 {
+    if reduce * inner == 0 {
         return out.fill(F::EMPTY);
     }
     let out = SharedMut::new(out);

@@ -4,9 +4,10 @@
 //! merged pairwise, neighbours first. So the rounding error of a sum grows with the logarithm of its length, and the
 //! order depends on the length alone.
 
+use crate::formula::{Pair, blocks, load, pick, splat};
 use crate::number::Number;
 use crate::scratch::{self, Plain};
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::for_chunks_mut;
 
 /// Elements of a block.
@@ -105,47 +106,73 @@ pub(crate) fn fold_inline<T: Copy, F: Fold<T>>(x: &[T], y: &[T]) -> T {
     tree.and_then(|tree| tree.finish(F::merge)).unwrap_or(F::EMPTY)
 }
 
-/// Two sums at once over slices of one length, on this thread and in the order of [`fold_inline`]: `step` adds the terms of
-/// one element of each slice. For use inside a [`Kernel`].
+/// Two sums at once over slices of one length, on this thread and in the order of [`fold_inline`]. For use inside a
+/// [`Kernel`].
 #[inline(always)]
-pub(crate) fn fold_pairs_inline<T: Number, const N: usize>(
+pub(crate) fn fold_pairs_inline<S: Simd, T: Number, const N: usize, const K: usize>(
+    simd: S,
     x: [&[T]; N],
-    step: impl Fn((T, T), [T; N]) -> (T, T) + Copy,
+    constants: [T; K],
+    pair: impl Pair<N, K>,
 ) -> (T, T) {
     let len = x[0].len();
-    let merge = |a: (T, T), b: (T, T)| (a.0 + b.0, a.1 + b.1);
     if len <= BLOCK {
-        return block_of_pairs(x, step);
+        return block_of_pairs(simd, x, len, constants, pair);
     }
     let mut tree = Pairwise::new();
     for first in (0..len).step_by(BLOCK) {
-        tree.push(block_of_pairs(x.map(|x| &x[first..len.min(first + BLOCK)]), step), merge);
+        let (mut part, end) = (x, len.min(first + BLOCK));
+        for x in &mut part {
+            *x = &x[first..end];
+        }
+        tree.push(block_of_pairs(simd, part, end - first, constants, pair), |a: (T, T), b: (T, T)| {
+            (a.0 + b.0, a.1 + b.1)
+        });
     }
-    tree.finish(merge).unwrap_or((T::ZERO, T::ZERO))
+    tree.finish(|a, b| (a.0 + b.0, a.1 + b.1)).unwrap_or((T::ZERO, T::ZERO))
 }
 
 #[inline(always)]
-fn block_of_pairs<T: Number, const N: usize>(x: [&[T]; N], step: impl Fn((T, T), [T; N]) -> (T, T)) -> (T, T) {
-    let len = x[0].len();
-    let x = x.map(|x| &x[..len]);
+fn block_of_pairs<S: Simd, T: Number, const N: usize, const K: usize>(
+    simd: S,
+    x: [&[T]; N],
+    len: usize,
+    constants: [T; K],
+    pair: impl Pair<N, K>,
+) -> (T, T) {
+    /// Vectors of all lanes.
+    const VECTORS: usize = WIDE / LANES;
     if len < SHORT {
-        return (0..len).fold((T::ZERO, T::ZERO), |sums, i| step(sums, x.map(|x| x[i])));
+        let mut sums = (T::ZERO, T::ZERO);
+        for at in 0..len {
+            sums = pair.add(sums, pick(x, at), constants);
+        }
+        return sums;
     }
-    let (mut first, mut second) = ([T::ZERO; WIDE], [T::ZERO; WIDE]);
-    let chunks = x.map(|x| x.as_chunks::<WIDE>());
-    for c in 0..len / WIDE {
-        let x = chunks.map(|(chunks, _)| &chunks[c]);
-        for i in 0..WIDE {
-            (first[i], second[i]) = step((first[i], second[i]), x.map(|x| x[i]));
+    let (blocks, rest) = blocks(x, len);
+    let (zero, splat) = (T::splat(simd, T::ZERO), splat(simd, constants));
+    let mut sums = [(zero, zero); VECTORS];
+    for first in (0..len / WIDE * VECTORS).step_by(VECTORS) {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            *sums = pair.add(*sums, load(simd, blocks, first + i), splat);
         }
     }
-    let rest = chunks.map(|(_, rest)| rest);
-    for i in 0..len % WIDE {
-        (first[i], second[i]) = step((first[i], second[i]), rest.map(|x| x[i]));
+    for at in len / WIDE * VECTORS..len / LANES {
+        sums[at % VECTORS] = pair.add(sums[at % VECTORS], load(simd, blocks, at), splat);
     }
-    let mut width = WIDE;
-    while width > 1 {
-        width /= 2;
+    let (mut first, mut second) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+    if !len.is_multiple_of(LANES) {
+        let last = &mut sums[len / LANES % VECTORS];
+        T::store(last.0, &mut first);
+        T::store(last.1, &mut second);
+        for i in 0..len % LANES {
+            (first[i], second[i]) = pair.add((first[i], second[i]), pick(rest, i), constants);
+        }
+        *last = (T::load(simd, &first), T::load(simd, &second));
+    }
+    T::store((sums[0].0 + sums[2].0) + (sums[1].0 + sums[3].0), &mut first);
+    T::store((sums[0].1 + sums[2].1) + (sums[1].1 + sums[3].1), &mut second);
+    for width in [8, 4, 2, 1] {
         for i in 0..width {
             (first[i], second[i]) = (first[i] + first[i + width], second[i] + second[i + width]);
         }

@@ -32,6 +32,7 @@ impl BatchNormElement for f64 {}
 pub(crate) trait Batches: Number {
     fn forward(norm: &BatchNorm<Self>, x: &[Self], y: &mut [Self], mean: &mut [Self], variance: &mut [Self]);
     fn backward(norm: &BatchNorm<Self>, kept: BatchNormalized<Self>, to: BatchNormGradients<Self>);
+    fn scale(sizes: [usize; 3], x: &[Self], scale: &[Self], offset: &[Self], y: &mut [Self]);
 }
 
 macro_rules! batches {
@@ -43,6 +44,12 @@ macro_rules! batches {
 
             fn backward(norm: &BatchNorm<$type>, kept: BatchNormalized<$type>, to: BatchNormGradients<$type>) {
                 backward(norm, kept, to);
+            }
+
+            fn scale([samples, channels, length]: [usize; 3], x: &[$type], scale: &[$type], offset: &[$type], y: &mut [$type]) {
+                let norm = BatchNorm { samples, channels, length, eps: 0.0, weight: Some(scale), bias: Some(offset) };
+                norm.check(&[x.len(), y.len()], &[]);
+                norm.map([x], [scale, offset], y, Scaled);
             }
         }
     )* };
@@ -379,6 +386,27 @@ impl Formula<2, 4> for Pulled {
     }
 }
 
+/// Of a channel with known statistics.
+#[derive(Clone, Copy)]
+struct Scaled;
+
+impl Formula<1, 2> for Scaled {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x]: [F; 1], [scale, offset]: [F; 2]) -> F {
+        x * scale + offset
+    }
+}
+
+/// `y = x·scale + offset` for `[samples, channels, length]`, with a scale and an offset for each channel; both operations
+/// are rounded.
+///
+/// # Panics
+/// If a slice has the wrong length.
+#[track_caller]
+pub fn scale_channels<T: BatchNormElement>(sizes: [usize; 3], x: &[T], scale: &[T], offset: &[T], y: &mut [T]) {
+    T::scale(sizes, x, scale, offset, y);
+}
+
 /// `y = (x - mean)·weight/√(variance + eps) + bias`, with the mean and the variance of each channel.
 ///
 /// The sums are of differences to each channel's first element, which is about as far from the mean as any. The
@@ -580,6 +608,25 @@ mod tests {
             };
             let results: Vec<_> = available().into_iter().map(run).collect();
             assert!(results.iter().all(|r| *r == results[0]), "{channels} {length}");
+        }
+    }
+
+    #[test]
+    fn channels_are_scaled_as_by_two_operations() {
+        for [samples, channels, length] in [[3, 5, 1], [2, 7, 9], [17, 3, 300], [0, 3, 4]] {
+            let x: Vec<f32> = numbers(samples * channels * length, 1).iter().map(|&x| x as f32).collect();
+            let scale: Vec<f32> = numbers(channels, 2).iter().map(|&x| x as f32).collect();
+            let offset: Vec<f32> = numbers(channels, 3).iter().map(|&x| x as f32).collect();
+            let mut y = vec![9.0; x.len()];
+            scale_channels([samples, channels, length], &x, &scale, &offset, &mut y);
+            for (i, (y, x)) in y.iter().zip(&x).enumerate() {
+                let channel = i / length % channels;
+                assert_eq!(
+                    y.to_bits(),
+                    (x * scale[channel] + offset[channel]).to_bits(),
+                    "{samples} {channels} {length}"
+                );
+            }
         }
     }
 

@@ -10,6 +10,10 @@ use crate::simd::{LANES, Simd};
 pub(crate) trait Arithmetic: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     /// `self · factor + addend`, rounded once.
     fn fma(self, factor: Self, addend: Self) -> Self;
+    /// `other` where it is larger, or NaN.
+    fn larger(self, other: Self) -> Self;
+    /// `other` where it is smaller, or NaN.
+    fn smaller(self, other: Self) -> Self;
 }
 
 /// `f32` or `f64`.
@@ -38,6 +42,16 @@ macro_rules! number {
             #[inline(always)]
             fn fma(self, factor: Self, addend: Self) -> Self {
                 self.mul_add(factor, addend)
+            }
+
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if other > self || other.is_nan() { other } else { self }
+            }
+
+            #[inline(always)]
+            fn smaller(self, other: Self) -> Self {
+                if other < self || other.is_nan() { other } else { self }
             }
         }
 
@@ -150,6 +164,18 @@ impl<S: Simd> Arithmetic for Singles<S> {
     fn fma(self, factor: Self, addend: Self) -> Self {
         Singles(self.0, self.0.mul_add(self.1, factor.1, addend.1))
     }
+
+    #[inline(always)]
+    fn larger(self, other: Self) -> Self {
+        let Singles(simd, other) = other;
+        Singles(simd, simd.select(simd.eq(other, other), simd.max(other, self.1), other))
+    }
+
+    #[inline(always)]
+    fn smaller(self, other: Self) -> Self {
+        let Singles(simd, other) = other;
+        Singles(simd, simd.select(simd.eq(other, other), simd.min(other, self.1), other))
+    }
 }
 
 impl<S: Simd> Arithmetic for Doubles<S> {
@@ -157,6 +183,22 @@ impl<S: Simd> Arithmetic for Doubles<S> {
     fn fma(mut self, factor: Self, addend: Self) -> Self {
         for i in 0..LANES {
             self.0[i] = self.0[i].mul_add(factor.0[i], addend.0[i]);
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn larger(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] = self.0[i].larger(other.0[i]);
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn smaller(mut self, other: Self) -> Self {
+        for i in 0..LANES {
+            self.0[i] = self.0[i].smaller(other.0[i]);
         }
         self
     }

@@ -2,11 +2,12 @@
 //!
 //! Both directions read everything once for two sums per channel and once more for the result. The sums are gathered
 //! over groups of samples, sample after sample, and the groups' sums are added as a tree. Where a channel has few
-//! elements in a sample, the columns of neighbouring channels are summed side by side instead of channel by channel, so
-//! that maps of 1 × 1 and 2 × 2 fill the registers too.
+//! elements in a sample, the columns of neighbouring channels are summed side by side, and those of a channel are added at
+//! the end, so that maps of 1 × 1 and 2 × 2 fill the registers too.
 
-use crate::number::Number;
-use crate::reduce::{ReduceElement, fold_pairs_inline, sum_columns};
+use crate::formula::{Formula, Pair, blocks, load, map, map_columns, pick};
+use crate::number::{Arithmetic, Number};
+use crate::reduce::{ReduceElement, fold_pairs_inline, sum_columns, sum_rows};
 use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
@@ -19,7 +20,7 @@ const GROUP: usize = 16;
 /// Elements of one sample in a strip of channels, where a channel has fewer.
 const STRIP: usize = 1024;
 /// Elements of a channel in one sample from which on it is summed by itself.
-const LONG: usize = 64;
+const LONG: usize = 256;
 
 /// An element type of batch normalization: `f32` or `f64`.
 #[allow(private_bounds)]
@@ -31,6 +32,7 @@ impl BatchNormElement for f64 {}
 pub(crate) trait Batches: Number {
     fn forward(norm: &BatchNorm<Self>, x: &[Self], y: &mut [Self], mean: &mut [Self], variance: &mut [Self]);
     fn backward(norm: &BatchNorm<Self>, kept: BatchNormalized<Self>, to: BatchNormGradients<Self>);
+    fn scale(sizes: [usize; 3], x: &[Self], scale: &[Self], offset: &[Self], y: &mut [Self]);
 }
 
 macro_rules! batches {
@@ -42,6 +44,12 @@ macro_rules! batches {
 
             fn backward(norm: &BatchNorm<$type>, kept: BatchNormalized<$type>, to: BatchNormGradients<$type>) {
                 backward(norm, kept, to);
+            }
+
+            fn scale([samples, channels, length]: [usize; 3], x: &[$type], scale: &[$type], offset: &[$type], y: &mut [$type]) {
+                let norm = BatchNorm { samples, channels, length, eps: 0.0, weight: Some(scale), bias: Some(offset) };
+                norm.check(&[x.len(), y.len()], &[]);
+                norm.map([x], [scale, offset], y, Scaled);
             }
         }
     )* };
@@ -124,56 +132,67 @@ impl<T: Number> BatchNorm<'_, T> {
         });
     }
 
-    /// Two sums for each channel: `step` adds the terms of an element of each of `x`, given the channel's `constants`.
+    /// Two sums for each channel, over the elements of each of `x` and the channel's `constants`.
     fn sums<const N: usize, const K: usize>(
         &self,
         x: [&[T]; N],
         constants: [&[T]; K],
-        step: impl Fn((T, T), [T; N], [T; K]) -> (T, T) + Copy + Sync,
+        pair: impl Pair<N, K>,
     ) -> [Vec<T>; 2]
     where
         T: ReduceElement,
     {
-        let groups = self.samples.div_ceil(GROUP);
-        let mut parts = [vec![T::ZERO; groups * self.channels], vec![T::ZERO; groups * self.channels]];
+        let (groups, length) = (self.samples.div_ceil(GROUP), self.length);
+        // Columns of a channel that are summed apart.
+        let each = if length < LONG { length } else { 1 };
+        let columns = self.channels * each;
+        let mut parts = [vec![T::ZERO; groups * columns], vec![T::ZERO; groups * columns]];
         let shared = parts.each_mut().map(|sums| SharedMut::new(sums));
         self.for_parts(|group, samples, channels| {
-            let first = group * self.channels;
+            let sums = group * columns + channels.start * each..group * columns + channels.end * each;
             // SAFETY: the sums of a group and a strip are one part's alone.
-            let to = shared.each_ref().map(|s| unsafe { s.range(first + channels.start..first + channels.end) });
-            scratch::with((K + 2) * channels.len() * self.length, |room| {
-                let width = self.channels * self.length;
-                dispatch(Sums { x, constants, width, length: self.length, samples, channels, to, room, step });
+            let to = shared.each_ref().map(|s| unsafe { s.range(sums.clone()) });
+            scratch::with(K * self.room(&channels), |room| {
+                let width = self.channels * length;
+                dispatch(Sums { x, constants, width, length, samples, channels, to, room, pair });
             });
         });
         parts.map(|parts| {
-            let mut sums = vec![T::ZERO; self.channels];
-            sum_columns(&parts, [1, groups, self.channels], &mut sums);
-            sums
+            let [mut sums, mut all] = [vec![T::ZERO; columns], vec![T::ZERO; self.channels]];
+            sum_columns(&parts, [1, groups, columns], &mut sums);
+            if each == 1 {
+                return sums;
+            }
+            sum_rows(&sums, each, &mut all);
+            all
         })
     }
 
-    /// `y = f(an element of each of x, the channel's constants)` everywhere.
+    /// `y` = the formula of an element of each of `x` and the channel's constants, everywhere.
     fn map<const N: usize, const K: usize>(
         &self,
         x: [&[T]; N],
         constants: [&[T]; K],
         y: &mut [T],
-        f: impl Fn([T; N], [T; K]) -> T + Copy + Sync,
+        formula: impl Formula<N, K>,
     ) {
         let y = SharedMut::new(y);
         self.for_parts(|_, samples, channels| {
-            scratch::with(K * channels.len() * self.length, |room| {
-                let width = self.channels * self.length;
-                let y = &y;
-                dispatch(Map { x, constants, width, length: self.length, samples, channels, y, room, f });
+            scratch::with(K * self.room(&channels), |room| {
+                let (width, length, y) = (self.channels * self.length, self.length, &y);
+                dispatch(Map { x, constants, width, length, samples, channels, y, room, formula });
             });
         });
+    }
+
+    /// Elements of a constant that is spread over some channels.
+    fn room(&self, channels: &Range<usize>) -> usize {
+        channels.len() * self.length + LANES
     }
 }
 
 /// [`BatchNorm::sums`] of some samples and channels.
-struct Sums<'a, T, F, const N: usize, const K: usize> {
+struct Sums<'a, T, P, const N: usize, const K: usize> {
     x: [&'a [T]; N],
     constants: [&'a [T]; K],
     /// Elements of a sample.
@@ -181,74 +200,70 @@ struct Sums<'a, T, F, const N: usize, const K: usize> {
     length: usize,
     samples: Range<usize>,
     channels: Range<usize>,
+    /// `[channels, length]`, or `[channels]` of long ones.
     to: [&'a mut [T]; 2],
-    /// `[constants and sums, channels · length]`
+    /// For the constants.
     room: &'a mut [T],
-    step: F,
+    pair: P,
 }
 
-impl<T: Number, F: Fn((T, T), [T; N], [T; K]) -> (T, T) + Copy, const N: usize, const K: usize> Kernel
-    for Sums<'_, T, F, N, K>
-{
+impl<T: Number, P: Pair<N, K>, const N: usize, const K: usize> Kernel for Sums<'_, T, P, N, K> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Sums { x, constants, width, length, samples, channels, to: [first, second], room, step } = self;
+    fn run<S: Simd>(self, simd: S) {
+        let Sums { x, constants, width, length, samples, channels, to: [first, second], room, pair } = self;
         if length >= LONG {
             for sample in samples {
                 for (to, channel) in channels.clone().enumerate() {
-                    let constants = constants.map(|c| c[channel]);
-                    let x = x.map(|x| &x[sample * width + channel * length..][..length]);
-                    let (a, b) = fold_pairs_inline(x, |sums, x| step(sums, x, constants));
+                    let at = sample * width + channel * length;
+                    let x = cut(x, at..at + length);
+                    let (a, b) = fold_pairs_inline(simd, x, pick(constants, channel), pair);
                     (first[to], second[to]) = (first[to] + a, second[to] + b);
                 }
             }
             return;
         }
         let strip = channels.len() * length;
-        let (sums, room) = room.split_at_mut(2 * strip);
-        let constants = spread(constants, channels.clone(), length, room);
-        sums.fill(T::ZERO);
-        let (a, b) = sums.split_at_mut(strip);
-        for sample in samples {
-            let x = x.map(|x| &x[sample * width + channels.start * length..][..strip]);
-            add_columns(x, constants, a, b, step);
-        }
-        if length == 1 {
-            first.copy_from_slice(a);
-            second.copy_from_slice(b);
-            return;
-        }
-        for (to, sums) in [(first, a), (second, b)] {
-            for (to, sums) in to.iter_mut().zip(sums.chunks_exact(length.max(1))) {
-                *to = sums[1..].iter().fold(sums[0], |sum, &x| sum + x);
+        let constants = spread(simd, constants, channels.clone(), length, room);
+        let at = |sample: usize| sample * width + channels.start * length;
+        let zero = T::splat(simd, T::ZERO);
+        // The sums of some columns stay in registers while the samples pass by.
+        let ((constants, constants_rest), vectors) = (blocks(constants, strip), strip / LANES);
+        for block in (0..vectors).step_by(TOGETHER) {
+            let count = TOGETHER.min(vectors - block);
+            let mut sums = [(zero, zero); TOGETHER];
+            for sample in samples.clone() {
+                let x = blocks(cut(x, at(sample)..at(sample) + strip), strip).0;
+                if count == TOGETHER {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        *sums = pair.add(*sums, load(simd, x, block + i), load(simd, constants, block + i));
+                    }
+                } else {
+                    sums[0] = pair.add(sums[0], load(simd, x, block), load(simd, constants, block));
+                }
             }
+            for (i, sums) in sums.iter().enumerate().take(count) {
+                let (mut a, mut b) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+                T::store(sums.0, &mut a);
+                T::store(sums.1, &mut b);
+                first[(block + i) * LANES..][..LANES].copy_from_slice(&a);
+                second[(block + i) * LANES..][..LANES].copy_from_slice(&b);
+            }
+        }
+        for i in 0..strip % LANES {
+            let mut sums = (T::ZERO, T::ZERO);
+            for sample in samples.clone() {
+                let x = pick(x, at(sample) + vectors * LANES + i);
+                sums = pair.add(sums, x, pick(constants_rest, i));
+            }
+            (first[vectors * LANES + i], second[vectors * LANES + i]) = sums;
         }
     }
 }
 
-/// `(a, b) = step((a, b), x, constants)` for every column.
-#[inline(always)]
-fn add_columns<T: Number, const N: usize, const K: usize>(
-    x: [&[T]; N],
-    constants: [&[T]; K],
-    a: &mut [T],
-    b: &mut [T],
-    step: impl Fn((T, T), [T; N], [T; K]) -> (T, T),
-) {
-    let (x, c) = (x.map(|x| x.as_chunks::<LANES>()), constants.map(|c| c.as_chunks::<LANES>()));
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks_mut::<LANES>(), b.as_chunks_mut::<LANES>());
-    for (at, (a, b)) in a.iter_mut().zip(b).enumerate() {
-        let (x, c) = (x.map(|(x, _)| &x[at]), c.map(|(c, _)| &c[at]));
-        for i in 0..LANES {
-            (a[i], b[i]) = step((a[i], b[i]), x.map(|x| x[i]), c.map(|c| c[i]));
-        }
-    }
-    for (i, (a, b)) in a_rest.iter_mut().zip(b_rest).enumerate() {
-        (*a, *b) = step((*a, *b), x.map(|(_, x)| x[i]), c.map(|(_, c)| c[i]));
-    }
-}
+/// Vectors of sums that are gathered at once.
+const TOGETHER: usize = 2;
 
 /// [`BatchNorm::map`] of some samples and channels.
 struct Map<'a, T, F, const N: usize, const K: usize> {
@@ -260,75 +275,136 @@ struct Map<'a, T, F, const N: usize, const K: usize> {
     samples: Range<usize>,
     channels: Range<usize>,
     y: &'a SharedMut<'a, T>,
-    /// `[constants, channels · length]`
+    /// For the constants.
     room: &'a mut [T],
-    f: F,
+    formula: F,
 }
 
-impl<T: Number, F: Fn([T; N], [T; K]) -> T + Copy, const N: usize, const K: usize> Kernel for Map<'_, T, F, N, K> {
+impl<T: Number, F: Formula<N, K>, const N: usize, const K: usize> Kernel for Map<'_, T, F, N, K> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Map { x, constants, width, length, samples, channels, y, room, f } = self;
+    fn run<S: Simd>(self, simd: S) {
+        let Map { x, constants, width, length, samples, channels, y, room, formula } = self;
         let strip = channels.len() * length;
         let short = length < LONG;
-        let spread = if short { spread(constants, channels.clone(), length, room) } else { constants };
+        let spread = if short { spread(simd, constants, channels.clone(), length, room) } else { constants };
         for sample in samples {
             let at = sample * width + channels.start * length;
             // SAFETY: the elements of a group and a strip are one part's alone.
             let y = unsafe { y.range(at..at + strip) };
             if short {
-                map_columns(x.map(|x| &x[at..][..strip]), spread, y, f);
+                map_columns(simd, cut(x, at..at + strip), spread, y, formula);
                 continue;
             }
             for (i, (y, channel)) in y.chunks_exact_mut(length).zip(channels.clone()).enumerate() {
-                let (x, c) = (x.map(|x| &x[at + i * length..][..length]), constants.map(|c| c[channel]));
-                for (i, y) in y.iter_mut().enumerate() {
-                    *y = f(x.map(|x| x[i]), c);
-                }
+                let x = cut(x, at + i * length..at + (i + 1) * length);
+                map(simd, x, pick(constants, channel), y, formula);
             }
         }
     }
 }
 
-/// `y = f(x, constants)` for every column.
+/// The same part of each.
 #[inline(always)]
-fn map_columns<T: Number, const N: usize, const K: usize>(
-    x: [&[T]; N],
-    constants: [&[T]; K],
-    y: &mut [T],
-    f: impl Fn([T; N], [T; K]) -> T,
-) {
-    let (x, c) = (x.map(|x| x.as_chunks::<LANES>()), constants.map(|c| c.as_chunks::<LANES>()));
-    let (y, rest) = y.as_chunks_mut::<LANES>();
-    for (at, y) in y.iter_mut().enumerate() {
-        let (x, c) = (x.map(|(x, _)| &x[at]), c.map(|(c, _)| &c[at]));
-        for i in 0..LANES {
-            y[i] = f(x.map(|x| x[i]), c.map(|c| c[i]));
-        }
+fn cut<T, const N: usize>(mut x: [&[T]; N], part: Range<usize>) -> [&[T]; N] {
+    for x in &mut x {
+        *x = &x[part.clone()];
     }
-    for (i, y) in rest.iter_mut().enumerate() {
-        *y = f(x.map(|(_, x)| x[i]), c.map(|(_, c)| c[i]));
-    }
+    x
 }
 
-/// The constants of each channel, repeated for each of its elements: in `room`.
+/// The constants of each channel, repeated for each of its elements: in `room`, unless there is one element.
 #[inline(always)]
-fn spread<'a, T: Number, const K: usize>(
-    constants: [&[T]; K],
+fn spread<'a, S: Simd, T: Number, const K: usize>(
+    simd: S,
+    constants: [&'a [T]; K],
     channels: Range<usize>,
     length: usize,
     room: &'a mut [T],
 ) -> [&'a [T]; K] {
+    let constants = cut(constants, channels.clone());
+    if length == 1 {
+        return constants;
+    }
     let strip = channels.len() * length;
-    for (room, constants) in room.chunks_exact_mut(strip.max(1)).zip(constants) {
-        for (room, &constant) in room.chunks_exact_mut(length.max(1)).zip(&constants[channels.clone()]) {
-            room.fill(constant);
+    for (room, constants) in room.chunks_exact_mut(strip + LANES).zip(constants) {
+        for (channel, &constant) in constants.iter().enumerate() {
+            // Whole vectors reach into the next channel, which is written next.
+            for i in (0..length).step_by(LANES) {
+                let to = room[channel * length + i..].first_chunk_mut().expect("room for a vector");
+                T::store(T::splat(simd, constant), to);
+            }
         }
     }
     let room: &'a [T] = room;
-    std::array::from_fn(|k| &room[k * strip..][..strip])
+    std::array::from_fn(|k| &room[k * (strip + LANES)..][..strip])
+}
+
+/// The sum, and the sum of squares, of the differences to a shift.
+#[derive(Clone, Copy)]
+struct Moments;
+
+impl Pair<1, 1> for Moments {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, (sum, squares): (F, F), [x]: [F; 1], [shift]: [F; 1]) -> (F, F) {
+        let x = x - shift;
+        (sum + x, squares + x * x)
+    }
+}
+
+/// The sum of gradients, and that of gradients times normalized elements.
+#[derive(Clone, Copy)]
+struct Products;
+
+impl Pair<2, 2> for Products {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, (sum, product): (F, F), [g, x]: [F; 2], [mean, scale]: [F; 2]) -> (F, F) {
+        (sum + g, product + g * ((x - mean) * scale))
+    }
+}
+
+/// The result.
+#[derive(Clone, Copy)]
+struct Normal;
+
+impl Formula<1, 4> for Normal {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x]: [F; 1], [shift, offset, scale, bias]: [F; 4]) -> F {
+        ((x - shift) - offset) * scale + bias
+    }
+}
+
+/// The gradient of the input.
+#[derive(Clone, Copy)]
+struct Pulled;
+
+impl Formula<2, 4> for Pulled {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [g, x]: [F; 2], [mean, middle, slope, factor]: [F; 4]) -> F {
+        factor * ((g - middle) - (x - mean) * slope)
+    }
+}
+
+/// Of a channel with known statistics.
+#[derive(Clone, Copy)]
+struct Scaled;
+
+impl Formula<1, 2> for Scaled {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x]: [F; 1], [scale, offset]: [F; 2]) -> F {
+        x * scale + offset
+    }
+}
+
+/// `y = x·scale + offset` for `[samples, channels, length]`, with a scale and an offset for each channel; both operations
+/// are rounded.
+///
+/// # Panics
+/// If a slice has the wrong length.
+#[track_caller]
+pub fn scale_channels<T: BatchNormElement>(sizes: [usize; 3], x: &[T], scale: &[T], offset: &[T], y: &mut [T]) {
+    T::scale(sizes, x, scale, offset, y);
 }
 
 /// `y = (x - mean)·weight/√(variance + eps) + bias`, with the mean and the variance of each channel.
@@ -347,10 +423,7 @@ pub fn batch_norm<T: BatchNormElement>(norm: &BatchNorm<T>, x: &[T], y: &mut [T]
 fn forward<T: ReduceElement>(norm: &BatchNorm<T>, x: &[T], y: &mut [T], mean: &mut [T], variance: &mut [T]) {
     let first = |channel: usize| x.get(channel * norm.length).copied().unwrap_or(T::ZERO);
     let shift: Vec<T> = (0..norm.channels).map(first).collect();
-    let [sums, squares] = norm.sums([x], [&shift], |(sum, squares), [x], [shift]| {
-        let x = x - shift;
-        (sum + x, squares + x * x)
-    });
+    let [sums, squares] = norm.sums([x], [&shift], Moments);
     let count = T::from_f64((norm.samples * norm.length) as f64);
     let offset: Vec<T> = sums.iter().map(|&sum| sum / count).collect();
     for i in 0..norm.channels {
@@ -362,7 +435,7 @@ fn forward<T: ReduceElement>(norm: &BatchNorm<T>, x: &[T], y: &mut [T], mean: &m
     scale.iter_mut().enumerate().for_each(|(i, scale)| *scale = norm.weight_of(i) * *scale);
     let none = vec![T::ZERO; if norm.bias.is_some() { 0 } else { norm.channels }];
     let constants = [&shift, &offset, &scale, norm.bias.unwrap_or(&none)];
-    norm.map([x], constants, y, |[x], [shift, offset, scale, bias]| ((x - shift) - offset) * scale + bias);
+    norm.map([x], constants, y, Normal);
 }
 
 /// The gradients of [`batch_norm`]. With x̂ the normalized channel of M elements:
@@ -384,17 +457,13 @@ pub fn batch_norm_backward<T: BatchNormElement>(
 fn backward<T: ReduceElement>(norm: &BatchNorm<T>, kept: BatchNormalized<T>, to: BatchNormGradients<T>) {
     let scale = norm.scales(kept.variance);
     let read = [kept.gradient, kept.x];
-    let [sums, products] = norm.sums(read, [kept.mean, &scale], |(sum, product), [g, x], [mean, scale]| {
-        (sum + g, product + g * ((x - mean) * scale))
-    });
+    let [sums, products] = norm.sums(read, [kept.mean, &scale], Products);
     let count = T::from_f64((norm.samples * norm.length) as f64);
     let middle: Vec<T> = sums.iter().map(|&sum| sum / count).collect();
     let slope: Vec<T> = products.iter().zip(&scale).map(|(&product, &scale)| product / count * scale).collect();
     let factor: Vec<T> = scale.iter().enumerate().map(|(i, &scale)| norm.weight_of(i) * scale).collect();
     let constants = [kept.mean, &middle, &slope, &factor];
-    norm.map(read, constants, to.x, |[g, x], [mean, middle, slope, factor]| {
-        factor * ((g - middle) - (x - mean) * slope)
-    });
+    norm.map(read, constants, to.x, Pulled);
     to.weight.copy_from_slice(&products);
     to.bias.copy_from_slice(&sums);
 }
@@ -461,8 +530,18 @@ mod tests {
 
     #[test]
     fn results_and_gradients_equal_the_definition() {
-        let shapes =
-            [[2, 1, 1], [64, 70, 1], [33, 5, 4], [40, 300, 9], [30, 1100, 1], [17, 3, 63], [20, 5, 64], [2, 2, 3000]];
+        let shapes = [
+            [2, 1, 1],
+            [64, 70, 1],
+            [33, 5, 4],
+            [40, 300, 9],
+            [30, 1100, 1],
+            [17, 3, 63],
+            [20, 5, 64],
+            [37, 3, 255],
+            [5, 3, 256],
+            [2, 2, 3000],
+        ];
         for (shape, affine) in shapes.into_iter().flat_map(|shape| [(shape, false), (shape, true)]) {
             if cfg!(miri) && shape.iter().product::<usize>() > 700 {
                 continue;
@@ -489,45 +568,65 @@ mod tests {
 
     #[test]
     fn instruction_sets_do_not_matter() {
-        for (channels, length) in [(21, 1), (7, 9), (3, 70)] {
+        for (channels, length) in [(21, 1), (7, 9), (3, 70), (2, 300)] {
             let width = channels * length;
             let x = numbers(3 * width, 1).iter().map(|&x| x as f32).collect::<Vec<_>>();
-            let constants = [&x[..channels], &x[width..width + channels]];
+            let (x, constants) = ([&x[..]; 2], [&x[..channels], &x[width..width + channels]]);
             let run = |isa| {
-                let (mut first, mut second, mut y) = (vec![0.0; channels], vec![0.0; channels], vec![0.0; x.len()]);
-                let mut room = vec![0.0; 4 * width];
+                let sums = if length < LONG { width } else { channels };
+                let (mut first, mut second, mut y) = (vec![0.0; sums], vec![0.0; sums], vec![0.0; x[0].len()]);
+                let mut room = vec![0.0; 4 * (width + LANES)];
                 dispatch_on(
                     isa,
                     Sums {
-                        x: [&x],
+                        x,
                         constants,
                         width,
                         length,
                         samples: 0..3,
                         channels: 0..channels,
                         to: [&mut first, &mut second],
-                        room: &mut room,
-                        step: |(a, b): (f32, f32), [x]: [f32; 1], [c, d]: [f32; 2]| (a + x * c, b + (x - d) * x),
+                        room: &mut room[..2 * (width + LANES)],
+                        pair: Products,
                     },
                 );
                 dispatch_on(
                     isa,
                     Map {
-                        x: [&x],
-                        constants,
+                        x,
+                        constants: [constants[0], constants[1], constants[1], constants[0]],
                         width,
                         length,
                         samples: 0..3,
                         channels: 0..channels,
                         y: &SharedMut::new(&mut y),
                         room: &mut room,
-                        f: |[x]: [f32; 1], [c, d]: [f32; 2]| (x - c) * d + c,
+                        formula: Pulled,
                     },
                 );
                 [first, second, y]
             };
             let results: Vec<_> = available().into_iter().map(run).collect();
             assert!(results.iter().all(|r| *r == results[0]), "{channels} {length}");
+        }
+    }
+
+    #[test]
+    fn channels_are_scaled_as_by_two_operations() {
+        for [samples, channels, length] in [[3, 5, 1], [2, 7, 9], [17, 3, 300], [0, 3, 4]] {
+            let x: Vec<f32> = numbers(samples * channels * length, 1).iter().map(|&x| x as f32).collect();
+            let scale: Vec<f32> = numbers(channels, 2).iter().map(|&x| x as f32).collect();
+            let offset: Vec<f32> = numbers(channels, 3).iter().map(|&x| x as f32).collect();
+            let mut y = vec![9.0; x.len()];
+            scale_channels([samples, channels, length], &x, &scale, &offset, &mut y);
+            for (i, (y, x)) in y.iter().zip(&x).enumerate() {
+                let channel = i / length % channels;
+                assert_eq!(
+                    y.to_bits(),
+                    (x * scale[channel] + offset[channel]).to_bits(),
+                    "{samples} {channels} {length}"
+                );
+            }
         }
     }
 

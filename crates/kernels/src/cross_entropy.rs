@@ -163,10 +163,10 @@ impl<T: Exponential> Kernel for Forward<'_, T> {
                 (*loss, to.largest[i], to.share[i]) = (T::ZERO, T::ZERO, T::ZERO);
                 continue;
             };
-            let largest = fold_inline::<T, Max>(row, row);
+            let largest = fold_inline::<S, T, Max>(s, row, row);
             let next = row.as_ptr().wrapping_add(classes);
             exp_and_fetch(s, row, largest, space, |at| s.will_read(next.wrapping_add(at).cast()));
-            let sum = fold_inline::<T, Sum>(space, space);
+            let sum = fold_inline::<S, T, Sum>(s, space, space);
             (to.largest[i], to.share[i]) = (largest, T::ONE / sum);
             let log = sum.log();
             *loss = labels.own[class] * (log - (row[class] - largest));
@@ -174,7 +174,7 @@ impl<T: Exponential> Kernel for Forward<'_, T> {
                 for (term, (&even, &x)) in space.iter_mut().zip(labels.even.iter().zip(row)) {
                     *term = even * (log - (x - largest));
                 }
-                *loss += fold_inline::<T, Sum>(space, space);
+                *loss += fold_inline::<S, T, Sum>(s, space, space);
             }
         }
     }

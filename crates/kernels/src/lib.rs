@@ -10,6 +10,7 @@ pub mod ceiling;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+mod formula;
 pub mod fourier;
 pub mod gemm;
 pub mod math;

@@ -4,10 +4,11 @@
 //! and to be normalized; backward for the sums that its gradient subtracts, and for the gradient. Parameters belong to
 //! channels; their gradients are summed over fixed groups of samples, and the groups' sums are added in order.
 
-use crate::number::Number;
+use crate::formula::{Formula, Pair, blocks, load, map, pick, splat};
+use crate::number::{Arithmetic, Number};
 use crate::reduce::fold_pairs_inline;
 use crate::scratch;
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, parallel_for};
 
 /// Elements worth a task.
@@ -164,42 +165,86 @@ impl<T: Number> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let norm = self.norm;
         let count = T::from_f64(norm.row() as f64);
         let rows = self.x.chunks_exact(norm.row()).zip(self.y.chunks_exact_mut(norm.row()));
         for (i, (x, y)) in rows.enumerate() {
             let shift = if norm.centred { x[0] } else { T::ZERO };
-            let (sum, squares) = fold_pairs_inline([x], |(sum, squares), [x]| {
-                let x = x - shift;
-                (sum + x, x.fma(x, squares))
-            });
+            let (sum, squares) = fold_pairs_inline(simd, [x], [shift], Moments);
             let offset = if norm.centred { sum / count } else { T::ZERO };
             let variance = squares / count - offset * offset;
             let variance = if variance < T::ZERO { T::ZERO } else { variance };
             let scale = T::ONE / (variance + norm.eps).sqrt();
             (self.mean[i], self.scale[i]) = (shift + offset, scale);
-            let normal = |x: T| ((x - shift) - offset) * scale;
+            let constants = [shift, offset, scale];
             let first = (self.first + i) % norm.groups * norm.channels;
             let (weight, bias) = (norm.weight.map(|w| &w[first..]), norm.bias.map(|b| &b[first..]));
             match (norm.length, weight, bias) {
-                (_, None, None) => y.iter_mut().zip(x).for_each(|(y, &x)| *y = normal(x)),
-                (1, Some(weight), Some(bias)) => {
-                    let affine = weight.iter().zip(bias);
-                    y.iter_mut().zip(x).zip(affine).for_each(|((y, &x), (&w, &b))| *y = normal(x).fma(w, b));
-                }
-                (1, Some(weight), None) => {
-                    y.iter_mut().zip(x).zip(weight).for_each(|((y, &x), &w)| *y = normal(x) * w);
-                }
+                (_, None, None) => map(simd, [x], constants, y, Normal),
+                (1, Some(weight), Some(bias)) => map(simd, [x, weight, bias], constants, y, Affine),
+                (1, Some(weight), None) => map(simd, [x, weight], constants, y, Weighted),
                 (length, weight, bias) => {
                     let channels = y.chunks_exact_mut(length).zip(x.chunks_exact(length));
                     for (c, (y, x)) in channels.enumerate() {
                         let (w, b) = (weight.map_or(T::ONE, |w| w[c]), bias.map_or(T::ZERO, |b| b[c]));
-                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = normal(x).fma(w, b));
+                        map(simd, [x], [shift, offset, scale, w, b], y, Affine);
                     }
                 }
             }
         }
+    }
+}
+
+/// The sum, and the sum of squares, of the differences to a shift.
+#[derive(Clone, Copy)]
+struct Moments;
+
+impl Pair<1, 1> for Moments {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, (sum, squares): (F, F), [x]: [F; 1], [shift]: [F; 1]) -> (F, F) {
+        let x = x - shift;
+        (sum + x, x.fma(x, squares))
+    }
+}
+
+/// The normalized element.
+#[derive(Clone, Copy)]
+struct Normal;
+
+impl Formula<1, 3> for Normal {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x]: [F; 1], [shift, offset, scale]: [F; 3]) -> F {
+        ((x - shift) - offset) * scale
+    }
+}
+
+/// That times a weight.
+#[derive(Clone, Copy)]
+struct Weighted;
+
+impl Formula<2, 3> for Weighted {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x, weight]: [F; 2], constants: [F; 3]) -> F {
+        Normal.value([x], constants) * weight
+    }
+}
+
+/// That with a bias, the weight and the bias being those of the element or those of its channel.
+#[derive(Clone, Copy)]
+struct Affine;
+
+impl Formula<3, 3> for Affine {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x, weight, bias]: [F; 3], constants: [F; 3]) -> F {
+        Normal.value([x], constants).fma(weight, bias)
+    }
+}
+
+impl Formula<1, 5> for Affine {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [x]: [F; 1], [shift, offset, scale, weight, bias]: [F; 5]) -> F {
+        Normal.value([x], [shift, offset, scale]).fma(weight, bias)
     }
 }
 
@@ -244,7 +289,7 @@ impl<T: Number> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         let Backward { norm, first, kept, to } = self;
         let (row, length) = (norm.row(), norm.length);
         let share = T::ONE / T::from_f64(row as f64);
@@ -252,30 +297,19 @@ impl<T: Number> Kernel for Backward<'_, T> {
             let at = first + i;
             let (x, g) = (&kept.x[at * row..][..row], &kept.gradient[at * row..][..row]);
             let (mean, scale) = (kept.mean[at], kept.scale[at]);
-            let normal = |x: T| (x - mean) * scale;
             let channels = at % norm.groups * norm.channels..(at % norm.groups + 1) * norm.channels;
             let weight = norm.weight.map(|w| &w[channels.clone()]);
             let (by_weight, by_bias) = (&mut to.weight[channels.clone()], &mut to.bias[channels]);
             let (sum, product) = if length == 1 {
-                for ((d, &x), (&g, (by_weight, by_bias))) in
-                    dx.iter_mut().zip(x).zip(g.iter().zip(by_weight.iter_mut().zip(by_bias)))
-                {
-                    *d = normal(x);
-                    *by_weight = g.fma(*d, *by_weight);
-                    *by_bias += g;
-                }
+                normalize(simd, [x, g], [mean, scale], dx, [by_weight, by_bias]);
                 match weight {
-                    Some(w) => fold_pairs_inline([g, &*dx, w], |(sum, product), [g, x, w]| {
-                        let h = g * w;
-                        (sum + h, h.fma(x, product))
-                    }),
-                    None => fold_pairs_inline([g, &*dx], |(sum, product), [g, x]| (sum + g, g.fma(x, product))),
+                    Some(w) => fold_pairs_inline(simd, [g, &*dx, w], [], Products),
+                    None => fold_pairs_inline(simd, [g, &*dx], [], Products),
                 }
             } else {
                 let mut sums = (T::ZERO, T::ZERO);
                 for (c, (x, g)) in x.chunks_exact(length).zip(g.chunks_exact(length)).enumerate() {
-                    let (sum, product) =
-                        fold_pairs_inline([x, g], |(sum, product), [x, g]| (sum + g, g.fma(normal(x), product)));
+                    let (sum, product) = fold_pairs_inline(simd, [g, x], [mean, scale], Products);
                     by_weight[c] += product;
                     by_bias[c] += sum;
                     let w = weight.map_or(T::ONE, |w| w[c]);
@@ -284,21 +318,121 @@ impl<T: Number> Kernel for Backward<'_, T> {
                 sums
             };
             let (middle, slope) = (if norm.centred { sum * share } else { T::ZERO }, product * share);
-            let pulled = |h: T, x: T| scale * ((h - middle) - x * slope);
             match (length, weight) {
-                (1, Some(w)) => {
-                    dx.iter_mut().zip(g).zip(w).for_each(|((d, &g), &w)| *d = pulled(g * w, *d));
-                }
-                (1, None) => dx.iter_mut().zip(g).for_each(|(d, &g)| *d = pulled(g, *d)),
+                (1, Some(w)) => pull(simd, [g, w], [scale, middle, slope], dx),
+                (1, None) => pull(simd, [g], [scale, middle, slope], dx),
                 _ => {
                     let rows = dx.chunks_exact_mut(length).zip(x.chunks_exact(length).zip(g.chunks_exact(length)));
                     for (c, (dx, (x, g))) in rows.enumerate() {
                         let w = weight.map_or(T::ONE, |w| w[c]);
-                        dx.iter_mut().zip(x).zip(g).for_each(|((d, &x), &g)| *d = pulled(g * w, normal(x)));
+                        map(simd, [g, x], [mean, scale, middle, slope, w], dx, Pulled);
                     }
                 }
             }
         }
+    }
+}
+
+/// `normal` = the normalized elements of `x`, whose products with the gradient, and the gradient, are added to `sums`.
+#[inline(always)]
+fn normalize<S: Simd, T: Number>(
+    simd: S,
+    [x, g]: [&[T]; 2],
+    [mean, scale]: [T; 2],
+    normal: &mut [T],
+    [by_weight, by_bias]: [&mut [T]; 2],
+) {
+    let ([x, g], [x_rest, g_rest]) = blocks([x, g], normal.len());
+    let (normal, normal_rest) = normal.as_chunks_mut::<LANES>();
+    let (by_weight, weight_rest) = by_weight.as_chunks_mut::<LANES>();
+    let (by_bias, bias_rest) = by_bias.as_chunks_mut::<LANES>();
+    let [means, scales] = splat(simd, [mean, scale]);
+    let sums = by_weight.iter_mut().zip(by_bias);
+    for (((x, g), normal), (by_weight, by_bias)) in x.iter().zip(g).zip(normal).zip(sums) {
+        let g = T::load(simd, g);
+        let value = (T::load(simd, x) - means) * scales;
+        T::store(value, normal);
+        T::store(g.fma(value, T::load(simd, by_weight)), by_weight);
+        T::store(T::load(simd, by_bias) + g, by_bias);
+    }
+    for (i, normal) in normal_rest.iter_mut().enumerate() {
+        *normal = (x_rest[i] - mean) * scale;
+        weight_rest[i] = g_rest[i].fma(*normal, weight_rest[i]);
+        bias_rest[i] += g_rest[i];
+    }
+}
+
+/// `dx`, which holds the normalized elements, becomes the gradient of the input.
+#[inline(always)]
+fn pull<S: Simd, T: Number, const N: usize>(simd: S, g: [&[T]; N], constants: [T; 3], dx: &mut [T])
+where
+    Pulled: Inner<N>,
+{
+    let (g, g_rest) = blocks(g, dx.len());
+    let lanes = splat(simd, constants);
+    let (dx, dx_rest) = dx.as_chunks_mut::<LANES>();
+    for (at, dx) in dx.iter_mut().enumerate() {
+        let x = T::load(simd, dx);
+        T::store(Pulled.inner(load(simd, g, at), x, lanes), dx);
+    }
+    for (at, dx) in dx_rest.iter_mut().enumerate() {
+        *dx = Pulled.inner(pick(g_rest, at), *dx, constants);
+    }
+}
+
+/// Sums of gradients by weights, and of these times normalized elements.
+#[derive(Clone, Copy)]
+struct Products;
+
+impl Pair<3, 0> for Products {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, (sum, product): (F, F), [g, normal, weight]: [F; 3], _: [F; 0]) -> (F, F) {
+        let h = g * weight;
+        (sum + h, h.fma(normal, product))
+    }
+}
+
+impl Pair<2, 0> for Products {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, (sum, product): (F, F), [g, normal]: [F; 2], _: [F; 0]) -> (F, F) {
+        (sum + g, g.fma(normal, product))
+    }
+}
+
+impl Pair<2, 2> for Products {
+    #[inline(always)]
+    fn add<F: Arithmetic>(self, sums: (F, F), [g, x]: [F; 2], [mean, scale]: [F; 2]) -> (F, F) {
+        Pair::<2, 0>::add(self, sums, [g, (x - mean) * scale], [])
+    }
+}
+
+/// The gradient of the input from that of the result, times the weight if there is one.
+#[derive(Clone, Copy)]
+struct Pulled;
+
+trait Inner<const N: usize> {
+    /// From the gradient and the normalized element.
+    fn inner<F: Arithmetic>(self, g: [F; N], normal: F, constants: [F; 3]) -> F;
+}
+
+impl Inner<1> for Pulled {
+    #[inline(always)]
+    fn inner<F: Arithmetic>(self, [g]: [F; 1], normal: F, [scale, middle, slope]: [F; 3]) -> F {
+        scale * ((g - middle) - normal * slope)
+    }
+}
+
+impl Inner<2> for Pulled {
+    #[inline(always)]
+    fn inner<F: Arithmetic>(self, [g, weight]: [F; 2], normal: F, constants: [F; 3]) -> F {
+        self.inner([g * weight], normal, constants)
+    }
+}
+
+impl Formula<2, 5> for Pulled {
+    #[inline(always)]
+    fn value<F: Arithmetic>(self, [g, x]: [F; 2], [mean, scale, middle, slope, weight]: [F; 5]) -> F {
+        self.inner([g * weight], (x - mean) * scale, [scale, middle, slope])
     }
 }
 

@@ -21,6 +21,8 @@ unsafe impl Plain for f64 {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}
 // SAFETY: as above.
+unsafe impl Plain for i32 {}
+// SAFETY: as above.
 unsafe impl Plain for usize {}
 
 struct Block {

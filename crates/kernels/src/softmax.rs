@@ -149,7 +149,7 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
     fn run<S: Simd>(self, s: S) {
         let writes = !matches!(self.form, Form::LogSumExp);
         for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
-            let largest = fold_inline::<T, Max>(x, x);
+            let largest = fold_inline::<S, T, Max>(s, x, x);
             let y = match self.form {
                 Form::LogSumExp => &mut *self.row,
                 Form::Softmax | Form::LogSoftmax => &mut self.out[r * self.columns..(r + 1) * self.columns],
@@ -161,7 +161,7 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
                     s.will_write(next.1.wrapping_add(at).cast());
                 }
             });
-            let sum = fold_inline::<T, Sum>(y, y);
+            let sum = fold_inline::<S, T, Sum>(s, y, y);
             match self.form {
                 Form::Softmax => {
                     let share = T::ONE / sum;
@@ -212,10 +212,10 @@ impl<T: Exponential> Kernel for RowsBackward<'_, T> {
         let rows = self.y.chunks_exact(self.columns).zip(self.g.chunks_exact(self.columns));
         for ((y, g), out) in rows.zip(self.out.chunks_exact_mut(self.columns)) {
             if let Form::Softmax = self.form {
-                let mean = fold_inline::<T, Dot>(y, g);
+                let mean = fold_inline::<S, T, Dot>(s, y, g);
                 out.iter_mut().zip(y).zip(g).for_each(|((out, &p), &g)| *out = p * (g - mean));
             } else {
-                let sum = fold_inline::<T, Sum>(g, g);
+                let sum = fold_inline::<S, T, Sum>(s, g, g);
                 T::exp_shifted(s, y, T::ZERO, out);
                 out.iter_mut().zip(g).for_each(|(out, &g)| *out = g - *out * sum);
             }

@@ -67,6 +67,17 @@ impl<'a, T: Element> Reader<'a, T> {
         Some(&self.all[at as usize..at as usize + len])
     }
 
+    /// The elements from `start` on that lie together, at most `most`.
+    pub(super) fn run(&self, start: usize, most: usize) -> &[T] {
+        if let Some(elements) = self.together(start, most) {
+            return elements;
+        }
+        match self.axes.last() {
+            Some(&(inner, 1)) if inner > 0 => self.in_one_run(start, most.min(inner - start % inner)).unwrap_or(&[]),
+            _ => &[],
+        }
+    }
+
     /// Elements `start..start + len`: borrowed when they lie together, else gathered into `tile`.
     pub(super) fn tile<'b>(&'b self, start: usize, len: usize, tile: &'b mut [T]) -> &'b [T] {
         match self.together(start, len) {

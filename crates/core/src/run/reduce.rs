@@ -25,8 +25,12 @@ const LANES: usize = 16;
 const WIDTH: usize = 64;
 /// Bytes of the states of outputs computed side by side, at most: 16 lanes of these fill half of a 32 KiB cache.
 const WIDTH_BYTES: usize = 1024;
-/// Leaves of one row that are a task of their own; a power of two, so that blocks are whole subtrees.
+/// Leaves of one row that are a task of their own, at most; a power of two, so that blocks are whole subtrees.
 const BLOCK: usize = 16;
+/// Leaves that are folded side by side, so that an addition need not wait for the one before.
+const TOGETHER: usize = 4;
+/// Tasks that long columns are cut into, if there are not enough columns for that.
+const TASKS: usize = 8;
 
 /// What is done with a row: an element becomes a state, states are joined, the last state becomes the output.
 pub struct Fold<A, L, J, S> {
@@ -119,8 +123,33 @@ impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized 
     #[inline(always)]
     fn run(self) {
         let Fold { load, join, .. } = self.fold;
-        let mut start = self.leaves.start;
-        for (values, state) in self.leaves.values.chunks(self.leaves.len).zip(self.states) {
+        let Leaves { values, len, mut start, step } = self.leaves;
+        // The same leaf by leaf, of several whole ones side by side.
+        let several = if len == LEAF { values.len() / (TOGETHER * LEAF) * TOGETHER } else { 0 };
+        let (together, values) = values.split_at(several * LEAF);
+        let (together_states, states) = self.states.split_at_mut(several);
+        for (several, states) in
+            together.as_chunks::<{ TOGETHER * LEAF }>().0.iter().zip(together_states.as_chunks_mut::<TOGETHER>().0)
+        {
+            let blocks: [&[[T; LANES]]; TOGETHER] =
+                std::array::from_fn(|leaf| several[leaf * LEAF..(leaf + 1) * LEAF].as_chunks().0);
+            let at = |leaf: usize, block: usize, i: usize| {
+                load(blocks[leaf][block][i], start + leaf * step + block * LANES + i)
+            };
+            let mut lanes: [[A; LANES]; TOGETHER] = std::array::from_fn(|leaf| std::array::from_fn(|i| at(leaf, 0, i)));
+            for block in 1..LEAF / LANES {
+                for (leaf, lanes) in lanes.iter_mut().enumerate() {
+                    for (i, lane) in lanes.iter_mut().enumerate() {
+                        *lane = join(*lane, at(leaf, block, i));
+                    }
+                }
+            }
+            for (state, lanes) in states.iter_mut().zip(lanes) {
+                *state = join_lanes(lanes, join);
+            }
+            start += TOGETHER * step;
+        }
+        for (values, state) in values.chunks(len).zip(states) {
             let (blocks, rest) = values.as_chunks::<LANES>();
             if let Some((first, blocks)) = blocks.split_first() {
                 let mut lanes: [A; LANES] = std::array::from_fn(|i| load(first[i], start + i));
@@ -132,12 +161,7 @@ impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized 
                 for (i, &value) in rest.iter().enumerate() {
                     lanes[i] = join(lanes[i], load(value, start + (blocks.len() + 1) * LANES + i));
                 }
-                for width in [8, 4, 2, 1] {
-                    for i in 0..width {
-                        lanes[i] = join(lanes[i], lanes[i + width]);
-                    }
-                }
-                *state = lanes[0];
+                *state = join_lanes(lanes, join);
             } else {
                 let mut lanes = [load(rest[0], start); LANES];
                 for (i, &value) in rest.iter().enumerate() {
@@ -146,7 +170,7 @@ impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized 
                 halve(rest.len(), |a, b| lanes[a] = join(lanes[a], lanes[b]));
                 *state = lanes[0];
             }
-            start += self.leaves.step;
+            start += step;
         }
     }
 }
@@ -199,6 +223,8 @@ struct Driver<'a, T, A> {
     join: &'a (dyn Fn(A, A) -> A + Sync),
 }
 
+/// Room for leaves that lie apart.
+type Tile<T> = [T; TOGETHER * LEAF];
 /// Fills in the states of leaves.
 type Along<'a, T, A> = dyn Fn(Leaves<T>, &mut [A]) + Sync + 'a;
 /// Leaves the states of a strip in the first of its lanes.
@@ -206,14 +232,16 @@ type Across<'a, T, A> = dyn Fn(Strip<T>, &mut [A]) + Sync + 'a;
 
 impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
     fn run<Y: Send>(&self, empty: A, y: &mut [Y], store: &(dyn Fn(A) -> Y + Sync)) {
-        let (outputs, blocks) = (y.len(), self.rows.leaves().div_ceil(BLOCK));
+        let outputs = y.len();
+        let block = self.block(outputs);
+        let blocks = self.rows.leaves().div_ceil(block);
         match blocks {
             0 => y.iter_mut().for_each(|y| *y = store(empty)),
             1 if self.rows.run == 1 && self.rows.len <= LEAF => self.fill_short(empty, y, store),
-            1 => self.fill(empty, 1, y, store),
+            1 => self.fill(empty, block, y, store),
             _ => {
                 let mut parts = vec![empty; blocks * outputs];
-                self.fill(empty, blocks, &mut parts, &|state| state);
+                self.fill(empty, block, &mut parts, &|state| state);
                 let per_task = (CHUNK / blocks).max(1);
                 for_chunks_mut(y, per_task, |task, part| {
                     for (o, y) in part.iter_mut().enumerate() {
@@ -223,6 +251,19 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
                 });
             }
         }
+    }
+
+    /// Leaves of a block: fewer where there are too few columns for several tasks.
+    fn block(&self, outputs: usize) -> usize {
+        let (run, leaves) = (self.rows.run, self.rows.leaves());
+        let mut block = BLOCK;
+        if run > 1 && outputs * self.rows.len > CHUNK {
+            let strips = outputs / run * run.div_ceil(width_across::<A>(run));
+            while block > 1 && leaves.div_ceil(block) * strips < TASKS {
+                block /= 2;
+            }
+        }
+        block
     }
 
     /// Rows that are one leaf each, as many at a time as a tile holds.
@@ -240,18 +281,19 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
         });
     }
 
-    /// `out[block, output]`: the state of each block of each row, through `store`.
-    fn fill<Z: Send>(&self, empty: A, blocks: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
-        let (rows, outputs) = (&self.rows, out.len() / blocks);
+    /// `out[block, output]`: the state of each block of `size` leaves of each row, through `store`.
+    fn fill<Z: Send>(&self, empty: A, size: usize, out: &mut [Z], store: &(dyn Fn(A) -> Z + Sync)) {
+        let (rows, outputs) = (&self.rows, out.len() / self.rows.leaves().div_ceil(size));
         let wide = if rows.run > 1 { width_across::<A>(rows.run) } else { 1 };
-        let per_task = (CHUNK / (rows.len.min(BLOCK * LEAF) * wide)).max(1) * wide;
+        let per_task = (CHUNK / (rows.len.min(size * LEAF) * wide)).max(1) * wide;
         for_chunks_mut(out, per_task, |task, mut part| {
             let mut number = task * per_task;
             let mut lanes = vec![empty; if rows.run > 1 { (LANES + LEVELS) * wide } else { 0 }];
+            let mut tile = None;
             while !part.is_empty() {
                 let (block, output) = (number / outputs, number % outputs);
-                let first = block * BLOCK;
-                let leaves = (rows.leaves() - first).min(BLOCK);
+                let first = block * size;
+                let leaves = (rows.leaves() - first).min(size);
                 let width = if rows.run > 1 { wide.min(rows.run - output % rows.run).min(part.len()) } else { 1 };
                 let (now, later) = part.split_at_mut(width);
                 if rows.run > 1 {
@@ -261,7 +303,7 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
                 } else {
                     let (start, mut states) = (first * LEAF, [empty; BLOCK]);
                     let len = (leaves * LEAF).min(rows.len - start);
-                    self.leaves_along(output, start..start + len, &mut states[..leaves]);
+                    self.leaves_along(output, start..start + len, &mut states[..leaves], &mut tile);
                     now[0] = store(tree(0, leaves, &|leaf| states[leaf], &self.join));
                 }
                 (part, number) = (later, number + width);
@@ -269,16 +311,24 @@ impl<T: Element, A: Copy + Send + Sync> Driver<'_, T, A> {
         });
     }
 
-    /// The states of the leaves that elements `range` of an output's row are.
-    fn leaves_along(&self, output: usize, range: Range<usize>, states: &mut [A]) {
+    /// The states of the leaves that elements `range` of an output's row are. Leaves that lie together are folded where they
+    /// are, the others in `room`, which is made when it is needed: filling it takes longer than a short row.
+    fn leaves_along(&self, output: usize, range: Range<usize>, mut states: &mut [A], room: &mut Option<Tile<T>>) {
         let (reader, at) = (&self.rows.reader, output * self.rows.len);
-        if let Some(values) = reader.together(at + range.start, range.len()) {
-            return (self.along)(Leaves { values, len: LEAF, start: range.start, step: LEAF }, states);
-        }
-        let mut tile = [T::default(); LEAF];
-        for (start, state) in range.clone().step_by(LEAF).zip(states) {
-            let values = reader.tile(at + start, LEAF.min(range.end - start), &mut tile);
-            (self.along)(Leaves { values, len: LEAF, start, step: LEAF }, std::slice::from_mut(state));
+        let mut start = range.start;
+        while start < range.end {
+            let rest = range.end - start;
+            let run = reader.run(at + start, rest);
+            // A leaf that lies alone is better copied together with others than folded by itself.
+            let several = |len: usize| if len < TOGETHER * LEAF { 0 } else { len / LEAF * LEAF };
+            let whole = if run.len() == rest { rest } else { several(run.len()) };
+            let values = match whole {
+                0 => reader.tile(at + start, rest.min(TOGETHER * LEAF), room.get_or_insert([T::default(); _])),
+                _ => &run[..whole],
+            };
+            let (now, later) = std::mem::take(&mut states).split_at_mut(values.len().div_ceil(LEAF));
+            (self.along)(Leaves { values, len: LEAF, start, step: LEAF }, now);
+            (states, start) = (later, start + values.len());
         }
     }
 
@@ -306,6 +356,13 @@ const LEVELS: usize = BLOCK.ilog2() as usize;
 /// several threads.
 fn width_across<A>(run: usize) -> usize {
     (run / 8).next_multiple_of(WIDTH).clamp(WIDTH, (WIDTH_BYTES / size_of::<A>()).max(WIDTH))
+}
+
+/// The lanes of a leaf joined by halving.
+#[inline(always)]
+fn join_lanes<A: Copy>(mut lanes: [A; LANES], join: impl Fn(A, A) -> A) -> A {
+    halve(LANES, |a, b| lanes[a] = join(lanes[a], lanes[b]));
+    lanes[0]
 }
 
 /// Calls `join(i, i + 8)`, then `join(i, i + 4)`, … for the lanes that `len` elements reach.

@@ -1,5 +1,6 @@
 //! Pooling against worked examples and against the definition.
 
+use super::maxima::{Maxima, largest_of_windows};
 use super::*;
 use crate::threads::set_threads;
 
@@ -113,6 +114,88 @@ fn vectors_choose_what_the_definition_chooses() {
         let same = |(&a, &b): (&f32, &f64)| (a as f64).to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
         assert!(y.iter().zip(&wide_y).all(same), "{shape:?}");
     }
+}
+
+/// Bands, rows of any length, padding on every side and elements that are all -∞, one plane with a NaN: the same bits as one
+/// window after the other, on every instruction set.
+#[test]
+fn copies_equal_the_plain_windows() {
+    let odd = |input, output, kernel, stride, [pad_begin, pad_end]: [[usize; 3]; 2]| {
+        let windows = Windows::Strided { kernel, stride, pad_begin, pad_end, dilation: [1; 3] };
+        PoolShape { planes: 3, input, output, windows }
+    };
+    for shape in [
+        strided([1, 16, 16], [1, 3, 3], 2, 1, 1),
+        strided([1, 13, 13], [1, 2, 2], 2, 0, 1),
+        strided([1, 120, 150], [1, 3, 3], 2, 1, 1),
+        strided([1, 150, 33], [1, 5, 4], 1, 2, 1),
+        strided([5, 9, 20], [3, 2, 3], 2, 1, 1),
+        strided([1, 40, 41], [1, 3, 2], 3, 1, 2),
+        strided([1, 11, 300], [1, 1, 7], 4, 3, 1),
+        strided([1, 1, 5], [1, 1, 1], 1, 0, 1),
+        strided([1, 20, 20], [1, 1, 1], 2, 0, 1),
+        strided([1, 30, 30], [1, 20, 20], 5, 9, 1),
+        // Windows that reach beyond the end, and some that lie in the padding alone.
+        odd([1, 8, 7], [1, 4, 4], [1, 3, 3], [1, 2, 2], [[0; 3], [0, 1, 2]]),
+        odd([2, 3, 4], [4, 5, 6], [1, 1, 2], [1, 1, 1], [[1, 1, 2], [1, 1, 1]]),
+    ] {
+        if cfg!(miri) && shape.x_len() > 5000 {
+            continue;
+        }
+        let (area, positions, spans) = (shape.area(), shape.positions(), shape.spans());
+        let mut x: Vec<f32> = (0..shape.x_len())
+            .map(|i| if i * 7919 % 103 < 40 { f32::NEG_INFINITY } else { (i * 7919 % 61) as f32 - 30.0 })
+            .collect();
+        x[area + area / 2] = f32::NAN;
+        let (mut y, mut indices) = (vec![7.0; shape.y_len()], vec![7; shape.y_len()]);
+        for plane in 0..3 {
+            let range = plane * positions..(plane + 1) * positions;
+            let (y, indices) = (&mut y[range.clone()], &mut indices[range]);
+            largest_of_windows(&shape, &spans, &x[plane * area..][..area], y, indices);
+        }
+        let split = shape.split().expect("strided windows");
+        for isa in crate::simd::available() {
+            let (mut found, mut places) = (vec![9.0; y.len()], vec![9; y.len()]);
+            let mut room = vec![f32::NAN; split.copy_size() + split.band_size()];
+            let mut redone = vec![];
+            let kernel = Maxima {
+                shape: &shape,
+                split: &split,
+                spans: &spans,
+                planes: 3,
+                x: &x,
+                y: &mut found,
+                indices: &mut places,
+                room: &mut room,
+                places: &mut vec![0; split.band_size()],
+                plain: |plane: usize, _: &mut [f32], _: &mut [i32]| redone.push(plane),
+            };
+            crate::simd::dispatch_on(isa, kernel);
+            assert!(redone.contains(&1), "{isa:?} {shape:?}");
+            for plane in (0..3).filter(|plane| !redone.contains(plane)) {
+                let range = plane * positions..(plane + 1) * positions;
+                assert_eq!(found[range.clone()], y[range.clone()], "{isa:?} {shape:?}");
+                assert_eq!(places[range.clone()], indices[range], "{isa:?} {shape:?}");
+            }
+            assert!(!redone.contains(&0) || area < 64, "{isa:?} {shape:?}");
+        }
+        let bits = |y: &[f32]| y.iter().map(|y| if y.is_nan() { 1 } else { y.to_bits() }).collect::<Vec<_>>();
+        for threads in [1, 2, 3, 8] {
+            set_threads(threads);
+            let (mut found, mut places) = (vec![9.0; y.len()], vec![9; y.len()]);
+            max_pool(&shape, &x, &mut found, &mut places);
+            assert_eq!((bits(&found), places), (bits(&y), indices.clone()), "{shape:?}");
+        }
+        let finite: Vec<f32> = x.iter().map(|&x| if x.is_finite() { x / 7.0 } else { -0.0 }).collect();
+        let mut means = vec![9.0; y.len()];
+        avg_pool(&shape, Divisor::Fixed(3), &finite, &mut means);
+        shape.for_windows(&spans, |output, window| {
+            let mut sum = 0.0;
+            window.for_each(|at| sum += finite[2 * area + at]);
+            assert_eq!(means[2 * positions + output].to_bits(), (sum / 3.0f32).to_bits(), "{shape:?} {output}");
+        });
+    }
+    set_threads(0);
 }
 
 #[test]

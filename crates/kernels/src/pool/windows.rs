@@ -18,6 +18,17 @@ pub(super) struct Spans {
     pub step: [usize; 3],
 }
 
+impl Spans {
+    /// The flat place of an output's first input; 0 for a window outside the input.
+    pub fn start(&self, shape: &PoolShape, output: usize) -> usize {
+        let [_, rows, columns] = shape.output;
+        let at = [output / (rows * columns), output / columns % rows, output % columns];
+        let [z, y, x] = std::array::from_fn(|d| self.axes[d][at[d]]);
+        let outside = [z, y, x].iter().any(|span| span.count == 0);
+        if outside { 0 } else { (z.first * shape.input[1] + y.first) * shape.input[2] + x.first }
+    }
+}
+
 impl PoolShape {
     pub(super) fn spans(&self) -> Spans {
         let axes = std::array::from_fn(|d| (0..self.output[d]).map(|at| self.span(d, at)).collect());

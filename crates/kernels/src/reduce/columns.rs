@@ -7,7 +7,8 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::tree::Fold;
-use crate::scratch::{self, Plain};
+use crate::number::Number;
+use crate::scratch;
 use crate::simd::{Kernel, Simd, dispatch};
 use crate::threads::{SharedMut, parallel_for};
 
@@ -34,7 +35,7 @@ struct Strip<'a, T, F> {
 /// Subtrees that wait for their right neighbour, at most.
 const LEVELS: usize = usize::BITS as usize;
 
-impl<T: Copy, F: Fold<T>> Kernel for Strip<'_, T, F> {
+impl<T: Number, F: Fold> Kernel for Strip<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -44,7 +45,7 @@ impl<T: Copy, F: Fold<T>> Kernel for Strip<'_, T, F> {
         for (index, first) in (0..self.rows).step_by(BLOCK).enumerate() {
             let (waiting, block) = self.levels.split_at_mut(depth * width);
             let block = &mut block[..width];
-            block.fill(F::EMPTY);
+            block.fill(F::empty());
             for row in first..self.rows.min(first + BLOCK) {
                 let row = &self.x[row * self.stride..][..width];
                 for (sum, &x) in block.iter_mut().zip(row) {
@@ -55,7 +56,7 @@ impl<T: Copy, F: Fold<T>> Kernel for Strip<'_, T, F> {
             depth = depth + 1 - index.trailing_ones() as usize;
         }
         match depth {
-            0 => self.out.fill(F::EMPTY),
+            0 => self.out.fill(F::empty()),
             _ => {
                 let (waiting, last) = self.levels.split_at_mut((depth - 1) * width);
                 let last = &mut last[..width];
@@ -69,7 +70,7 @@ impl<T: Copy, F: Fold<T>> Kernel for Strip<'_, T, F> {
 /// Merges `block` with the last `count` waiting subtrees, the nearest first; the result takes the place of the first
 /// of them.
 #[inline(always)]
-fn merge_last<T: Copy, F: Fold<T>>(waiting: &mut [T], block: &mut [T], width: usize, count: usize) {
+fn merge_last<T: Number, F: Fold>(waiting: &mut [T], block: &mut [T], width: usize, count: usize) {
     let mut right = block;
     for left in waiting.rchunks_exact_mut(width).take(count) {
         for (left, &mut right) in left.iter_mut().zip(&mut *right) {
@@ -79,7 +80,7 @@ fn merge_last<T: Copy, F: Fold<T>>(waiting: &mut [T], block: &mut [T], width: us
     }
 }
 
-fn strip<T: Plain + Default, F: Fold<T>>(x: &[T], stride: usize, rows: usize, out: &mut [T]) {
+fn strip<T: Number, F: Fold>(x: &[T], stride: usize, rows: usize, out: &mut [T]) {
     // A tree of n blocks never holds more than ⌈log₂ n⌉ + 1 subtrees.
     let levels = ((rows.div_ceil(BLOCK).next_power_of_two().trailing_zeros() + 1) as usize).min(LEVELS);
     scratch::with(levels * out.len(), |levels| {
@@ -87,9 +88,9 @@ fn strip<T: Plain + Default, F: Fold<T>>(x: &[T], stride: usize, rows: usize, ou
     });
 }
 
-pub(super) fn fold_columns<T: Plain + Default, F: Fold<T>>(x: &[T], [outer, reduce, inner]: [usize; 3], out: &mut [T]) {
-    if reduce == 0 {
-        return out.fill(F::EMPTY);
+pub(super) fn fold_columns<T: Number, F: Fold>(x: &[T], [outer, reduce, inner]: [usize; 3], out: &mut [T]) {
+    if reduce * inner == 0 {
+        return out.fill(F::empty());
     }
     let out = SharedMut::new(out);
     let strips = inner.div_ceil(STRIP);
@@ -129,7 +130,7 @@ pub(super) fn fold_columns<T: Plain + Default, F: Fold<T>>(x: &[T], [outer, redu
 }
 
 /// Merges the rows of `sums` into its first, as the tree does.
-fn merge_parts<T: Copy, F: Fold<T>>(sums: &mut [T], width: usize) {
+fn merge_parts<T: Number, F: Fold>(sums: &mut [T], width: usize) {
     let parts = sums.len() / width;
     if parts <= 1 {
         return;

@@ -6,7 +6,7 @@
 mod columns;
 mod tree;
 
-use crate::number::Number;
+use crate::number::{Arithmetic, Number};
 use columns::fold_columns;
 use tree::{Fold, fold, fold_rows};
 
@@ -67,14 +67,16 @@ macro_rules! folds {
     ($($(#[$doc:meta])* $name:ident: $empty:ident, |$sum:ident, $x:ident, $y:ident| $step:expr, |$a:ident, $b:ident| $merge:expr;)+) => {$(
         $(#[$doc])*
         pub(crate) struct $name;
-        impl<T: Number> Fold<T> for $name {
-            const EMPTY: T = T::$empty;
+        impl Fold for $name {
+            fn empty<T: Number>() -> T {
+                T::$empty
+            }
             #[inline(always)]
-            fn step($sum: T, $x: T, $y: T) -> T {
+            fn step<F: Arithmetic>($sum: F, $x: F, $y: F) -> F {
                 $step
             }
             #[inline(always)]
-            fn merge($a: T, $b: T) -> T {
+            fn merge<F: Arithmetic>($a: F, $b: F) -> F {
                 $merge
             }
         }
@@ -85,20 +87,8 @@ folds! {
     Sum: ZERO, |sum, x, _y| sum + x, |a, b| a + b;
     Dot: ZERO, |sum, x, y| x.fma(y, sum), |a, b| a + b;
     /// A NaN replaces anything and is not replaced.
-    Max: NEGATIVE_INFINITY, |sum, x, _y| larger(sum, x), |a, b| larger(a, b);
-    Min: INFINITY, |sum, x, _y| smaller(sum, x), |a, b| smaller(a, b);
-}
-
-#[allow(clippy::eq_op)] // a NaN is what differs from itself
-#[inline(always)]
-fn larger<T: Number>(a: T, b: T) -> T {
-    if b > a || b != b { b } else { a }
-}
-
-#[allow(clippy::eq_op)]
-#[inline(always)]
-fn smaller<T: Number>(a: T, b: T) -> T {
-    if b < a || b != b { b } else { a }
+    Max: NEGATIVE_INFINITY, |sum, x, _y| sum.larger(x), |a, b| a.larger(b);
+    Min: INFINITY, |sum, x, _y| sum.smaller(x), |a, b| a.smaller(b);
 }
 
 /// The sum of the elements; 0 for none.

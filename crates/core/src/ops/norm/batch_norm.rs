@@ -100,6 +100,42 @@ impl Op for BatchNormGrad {
     }
 }
 
+/// `x [n, c, l], scale [c], offset [c] → x·scale + offset`
+#[derive(Debug)]
+struct ScaleChannels;
+
+impl Op for ScaleChannels {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_one_float_type(self, x)?;
+        one(x[0].clone())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let [n, c, l] = x[0].shape()[..] else { unreachable!("three axes") };
+        dispatch!(reals x[0].dtype(), T => {
+            let [x, scale, offset] = [0, 1, 2].map(|i| x[i].contiguous::<T>());
+            kernel::scale_channels([n, c, l], &x, &scale, &offset, y[0].slice())
+        });
+    }
+
+    fn reads(&self) -> Reads {
+        Reads { inputs: 0b11, outputs: 0 }
+    }
+
+    fn grad(&self, g: &Grad) -> Grads {
+        let gradient = g.of(0);
+        vec![
+            g.when(0, || gradient.mul(g.input(1).reshape([g.meta(1).shape[0], 1]))),
+            g.when(1, || gradient.mul(g.input(0)).sum([0, 2])),
+            g.when(2, || gradient.sum([0, 2])),
+        ]
+    }
+}
+
 /// `[batch, channels, …]` as three axes, and the checks that both modes share.
 fn checked(x: &Tensor, given: &[(&str, Option<&Tensor>)]) -> Result<[usize; 3]> {
     let fail = |message: String| Err(Error::op("batch_norm", message));
@@ -167,7 +203,7 @@ impl Tensor {
         eps: f64,
     ) -> Result<Tensor> {
         let named = [("mean", Some(mean)), ("variance", Some(variance)), ("weight", weight), ("bias", bias)];
-        let [_, c, _] = checked(self, &named)?;
+        let [n, c, l] = checked(self, &named)?;
         let dtype = self.dtype().compute();
         let mut scale = variance.try_to_dtype(dtype)?.try_add(eps)?.try_rsqrt()?;
         if let Some(weight) = weight {
@@ -177,10 +213,8 @@ impl Tensor {
         if let Some(bias) = bias {
             offset = offset.try_add(bias.try_to_dtype(dtype)?)?;
         }
-        let mut shape = vec![1; self.rank() - 1];
-        shape[0] = c;
-        let (scale, offset) = (scale.try_reshape(&shape[..])?, offset.try_reshape(&shape[..])?);
-        self.try_to_dtype(dtype)?.try_mul(scale)?.try_add(offset)?.try_to_dtype(self.dtype())
+        let x = self.try_to_dtype(dtype)?.try_reshape([n, c, l])?;
+        apply(ScaleChannels, &[&x, &scale, &offset])?.try_reshape(self.shape())?.try_to_dtype(self.dtype())
     }
 }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::Init;
-use super::pack::Source;
+use super::pack::{Lanes, Source};
 use super::tile::{Kernels, Tile, Walk};
 use crate::number::Number;
 use crate::scratch;
@@ -16,6 +16,13 @@ use crate::threads::{SharedMut, parallel_for};
 /// Bytes of one lane's steps in a slab: 512 f32. The panel of A, which many tiles read, then takes at most 28 KiB, and
 /// every tile has enough steps to pay for its way to C and back.
 const SLAB_BYTES: usize = 2048;
+/// Steps whose lanes are copied together, panel by panel: so many streams the hardware follows. A panel by itself has
+/// a cache line or two in every page.
+const STEPS: usize = 16;
+/// Steps of all panels that are a task of copying.
+const STEPS_A_TASK: usize = 64;
+/// Columns that are packed once for all rows take at most this many bytes where the rows could be instead.
+const SHARED_COLUMNS_BYTES: usize = 1 << 20;
 /// Columns that are packed together before the tiles run over them: 512 KiB, half of a small second-level cache. Each
 /// panel of A, from further away, then serves eight or more tiles.
 const BLOCK_COLUMNS: usize = 256;
@@ -63,7 +70,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         let panels = self.panels();
         if self.m * self.n * self.k < FORK || (panels == 1 && self.n <= self.kernels.columns()) {
             self.block(0..panels, 0..self.n, None, None);
-        } else if self.n >= self.m {
+        } else if self.n >= self.m && !self.shares_columns() {
             self.by_columns();
         } else {
             self.by_rows();
@@ -78,12 +85,12 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     /// Packs all of A into `to` (`m·k` elements), for products that share it.
     pub fn pack_a(&self, to: &mut [T]) {
         let shared = SharedMut::new(to);
-        self.pack_shared(self.panels(), |p, k| {
+        self.pack_shared(self.panels(), self.a.strided(), |p, k, steps| {
             let panel = self.row(p)..self.row(p + 1);
-            let start = k.start * self.m + panel.start * k.len();
+            let start = k.start * self.m + panel.start * k.len() + (steps.start - k.start) * panel.len();
             // SAFETY: panels of different lanes or slabs do not overlap.
-            let to = unsafe { shared.range(start..start + panel.len() * k.len()) };
-            self.a.pack(k, panel.clone(), panel.len(), to);
+            let to = unsafe { shared.range(start..start + panel.len() * steps.len()) };
+            self.a.pack(steps, panel.clone(), panel.len(), to);
         });
     }
 
@@ -91,6 +98,13 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     pub fn run_alone_with(&self, a: &[T]) {
         let packed = Packed { data: a, first: 0, extent: self.m };
         self.block(0..self.panels(), 0..self.n, Some(packed), None);
+    }
+
+    /// Whether a product with more columns than rows shares the columns nevertheless: copying them all at once reads
+    /// whole rows of B, and every task of rows finds them in the second-level cache.
+    fn shares_columns(&self) -> bool {
+        let copied = self.b.strided().is_some_and(|b| b.lane == 1) && self.a.strided().is_some_and(|a| a.step == 1);
+        copied && self.n <= 2 * self.m && self.k * self.n * size_of::<T>() <= SHARED_COLUMNS_BYTES
     }
 
     fn by_columns(&self) {
@@ -111,12 +125,14 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
             }
             scratch::with(rows.len() * self.k, |data| {
                 let shared = SharedMut::new(data);
-                self.pack_shared(panels.len(), |p, k| {
+                self.pack_shared(panels.len(), self.a.strided(), |p, k, steps| {
                     let panel = self.row(panels.start + p)..self.row(panels.start + p + 1);
-                    let start = k.start * rows.len() + (panel.start - rows.start) * k.len();
+                    let start = k.start * rows.len()
+                        + (panel.start - rows.start) * k.len()
+                        + (steps.start - k.start) * panel.len();
                     // SAFETY: panels of different lanes or slabs do not overlap.
-                    let to = unsafe { shared.range(start..start + panel.len() * k.len()) };
-                    self.a.pack(k, panel.clone(), panel.len(), to);
+                    let to = unsafe { shared.range(start..start + panel.len() * steps.len()) };
+                    self.a.pack(steps, panel.clone(), panel.len(), to);
                 });
                 compute(Some(Packed { data, first: rows.start, extent: rows.len() }));
             });
@@ -126,13 +142,16 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     fn by_rows(&self) {
         let width = self.kernels.columns();
         let rows = self.kernels.rows();
-        let panels = (self.m.div_ceil(16 * rows)).min(128 / rows).max(1);
+        let each = (self.m.div_ceil(16 * rows)).min(128 / rows).max(1);
+        let panels = self.panels();
+        // An even number, for two threads are the least there are.
+        let tasks = panels.div_ceil(each).next_multiple_of(2).min(panels);
         let at_once = (SHARED_ELEMENTS / self.k / width).max(1) * width;
         for first in (0..self.n).step_by(at_once) {
             let columns = first..(first + at_once).min(self.n);
             let compute = |packed: Option<Packed<T>>| {
-                parallel_for(self.panels().div_ceil(panels), |i| {
-                    let panels = i * panels..self.panels().min((i + 1) * panels);
+                parallel_for(tasks, |i| {
+                    let panels = panels * i / tasks..panels * (i + 1) / tasks;
                     self.block(panels, columns.clone(), None, packed);
                 });
             };
@@ -143,31 +162,48 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
             let extent = columns.len().next_multiple_of(self.kernels.lanes);
             scratch::with(extent * self.k, |data| {
                 let shared = SharedMut::new(data);
-                self.pack_shared(columns.len().div_ceil(width), |p, k| {
+                self.pack_shared(columns.len().div_ceil(width), self.b.strided(), |p, k, steps| {
                     let lanes = first + p * width..columns.end.min(first + (p + 1) * width);
                     let padded = lanes.len().next_multiple_of(self.kernels.lanes);
-                    let start = k.start * extent + p * width * k.len();
+                    let start = k.start * extent + p * width * k.len() + (steps.start - k.start) * padded;
                     // SAFETY: panels of different lanes or slabs do not overlap.
-                    let to = unsafe { shared.range(start..start + padded * k.len()) };
-                    self.b.pack(k, lanes, padded, to);
+                    let to = unsafe { shared.range(start..start + padded * steps.len()) };
+                    self.b.pack(steps, lanes, padded, to);
                 });
                 compute(Some(Packed { data, first, extent }));
             });
         }
     }
 
-    /// Packs panels `0..panels` of every slab, in groups worth a task.
-    fn pack_shared(&self, panels: usize, pack: impl Fn(usize, Range<usize>) + Sync) {
-        let group = panels.div_ceil(8);
-        let groups = panels.div_ceil(group);
+    /// Steps of neighbouring panels that are packed together.
+    fn steps_at_once(&self, side: Option<Lanes<T>>) -> usize {
+        if side.is_some_and(|side| side.lane == 1 && side.step != 1) { STEPS } else { self.slab() }
+    }
+
+    /// Packs panels `0..panels` of every slab: `pack` gets the panel, its slab, and the steps that are wanted of it.
+    fn pack_shared(
+        &self,
+        panels: usize,
+        side: Option<Lanes<T>>,
+        pack: impl Fn(usize, Range<usize>, Range<usize>) + Sync,
+    ) {
         let slab = self.slab();
-        let slabs = self.k.div_ceil(slab);
+        let at_once = self.steps_at_once(side);
+        // Copied are some steps of all panels, transposed all steps of some panels.
+        let (steps, group) = if at_once < slab { (STEPS_A_TASK.min(slab), panels) } else { (slab, panels.div_ceil(8)) };
+        let (parts, groups) = (slab.div_ceil(steps), panels.div_ceil(group));
+        let tasks = self.k.div_ceil(slab) * parts * groups;
         let task = |i: usize| {
-            let k = i / groups * slab..self.k.min((i / groups + 1) * slab);
-            let first = i % groups * group;
-            (first..panels.min(first + group)).for_each(|p| pack(p, k.clone()));
+            let (first, part) = (i / groups / parts * slab, i / groups % parts);
+            let k = first..self.k.min(first + slab);
+            let mine = k.end.min(first + part * steps)..k.end.min(first + (part + 1) * steps);
+            let panels = i % groups * group..panels.min((i % groups + 1) * group);
+            for first in mine.clone().step_by(at_once) {
+                let steps = first..mine.end.min(first + at_once);
+                panels.clone().for_each(|p| pack(p, k.clone(), steps.clone()));
+            }
         };
-        if panels * self.k < 1 << 13 { (0..groups * slabs).for_each(task) } else { parallel_for(groups * slabs, task) }
+        if panels * self.k < 1 << 13 { (0..tasks).for_each(task) } else { parallel_for(tasks, task) }
     }
 
     /// Computes the rows of `panels` and the columns `columns` of C on this thread.
@@ -207,11 +243,16 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     /// Packs the panels of B that the tiles will not read from the matrix itself.
     fn pack_columns(&self, k: Range<usize>, columns: Range<usize>, to: &mut [T]) {
         let width = self.kernels.columns();
-        for j in columns.clone().step_by(width) {
-            let lanes = j..columns.end.min(j + width);
-            if !(self.reads_b_directly() && lanes.len() == width) {
-                let padded = lanes.len().next_multiple_of(self.kernels.lanes);
-                self.b.pack(k.clone(), lanes, padded, &mut to[(j - columns.start) * k.len()..]);
+        let at_once = self.steps_at_once(self.b.strided());
+        for first in k.clone().step_by(at_once) {
+            let steps = first..k.end.min(first + at_once);
+            for j in columns.clone().step_by(width) {
+                let lanes = j..columns.end.min(j + width);
+                if !(self.reads_b_directly() && lanes.len() == width) {
+                    let padded = lanes.len().next_multiple_of(self.kernels.lanes);
+                    let start = (j - columns.start) * k.len() + (first - k.start) * padded;
+                    self.b.pack(steps.clone(), lanes, padded, &mut to[start..start + steps.len() * padded]);
+                }
             }
         }
     }

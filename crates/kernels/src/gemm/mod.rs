@@ -6,6 +6,7 @@
 
 mod blocks;
 mod dot;
+mod half;
 mod pack;
 mod prepacked;
 mod small;
@@ -13,6 +14,7 @@ mod tile;
 mod transpose;
 mod vector;
 
+pub use self::half::{HalfElement, gemm_half_batched};
 use crate::conv::Convolution;
 use crate::number::Number;
 use crate::simd::{Isa, isa};
@@ -169,26 +171,14 @@ pub fn gemm_batched<T: GemmElement>(
     c: &mut [T],
     init: Init<T>,
 ) {
-    assert_eq!((a_offsets.len(), b_offsets.len()), (batch, batch), "one offset of A and of B for each product");
-    assert_eq!(c.len(), batch * m * n, "C holds {batch} matrices of {m} × {n}");
-    match init {
-        Init::RowBias(bias) => assert_eq!(bias.len(), n, "a row bias has one value per column"),
-        Init::ColBias(bias) => assert_eq!(bias.len(), m, "a column bias has one value per row"),
-        Init::Zero | Init::Accumulate => {}
+    let problem = Problem { m, n, k, a, a_offsets, b, b_offsets, c, init };
+    problem.check(batch);
+    if !problem.c.is_empty() {
+        T::multiply(isa(), problem);
     }
-    if c.is_empty() {
-        return;
-    }
-    if k > 0 {
-        let a_end = a_offsets.iter().max().map_or(0, |&o| o + a.reach(m, k));
-        assert!(a_end <= a.data.len(), "A ({m} × {k}) needs {a_end} elements, got {}", a.data.len());
-        let b_end = b_offsets.iter().max().map_or(0, |&o| o + b.reach(k, n));
-        assert!(b_end <= b.data.len(), "B ({k} × {n}) needs {b_end} elements, got {}", b.data.len());
-    }
-    T::multiply(isa(), Problem { m, n, k, a, a_offsets, b, b_offsets, c, init });
 }
 
-/// Checked arguments of [`gemm_batched`].
+/// The arguments of [`gemm_batched`].
 pub(crate) struct Problem<'a, T> {
     m: usize,
     n: usize,
@@ -201,25 +191,51 @@ pub(crate) struct Problem<'a, T> {
     init: Init<'a, T>,
 }
 
-/// Products of fewer multiply-adds than this are spread over the batch instead of being split themselves.
-const SMALL: usize = 1 << 22;
-
-fn multiply<T: Element>(kernels: &'static Kernels<T>, mut problem: Problem<T>) {
-    if problem.k == 0 {
-        return fill(problem.m, problem.n, problem.c, problem.init);
+impl<'a, T> Problem<'a, T> {
+    /// # Panics
+    /// Where [`gemm_batched`] does.
+    #[track_caller]
+    fn check(&self, batch: usize) {
+        let Problem { m, n, k, a, a_offsets, b, b_offsets, c, init } = self;
+        assert_eq!((a_offsets.len(), b_offsets.len()), (batch, batch), "one offset of A and of B for each product");
+        assert_eq!(c.len(), batch * m * n, "C holds {batch} matrices of {m} × {n}");
+        match init {
+            Init::RowBias(bias) => assert_eq!(bias.len(), *n, "a row bias has one value per column"),
+            Init::ColBias(bias) => assert_eq!(bias.len(), *m, "a column bias has one value per row"),
+            Init::Zero | Init::Accumulate => {}
+        }
+        if *k > 0 && !c.is_empty() {
+            let a_end = a_offsets.iter().max().map_or(0, |&o| o + a.reach(*m, *k));
+            assert!(a_end <= a.data.len(), "A ({m} × {k}) needs {a_end} elements, got {}", a.data.len());
+            let b_end = b_offsets.iter().max().map_or(0, |&o| o + b.reach(*k, *n));
+            assert!(b_end <= b.data.len(), "B ({k} × {n}) needs {b_end} elements, got {}", b.data.len());
+        }
     }
-    if problem.n == 1 && problem.m > 1 {
-        // A column of C is contiguous, so it is as well a row of Cᵀ = Bᵀ·Aᵀ; a product of two factors commutes.
-        let (a, b) = (problem.b.t(), problem.a.t());
-        let init = match problem.init {
+
+    /// The same elements of C with a row in place of a column. A column of C is contiguous, so it is as well a row of
+    /// Cᵀ = Bᵀ·Aᵀ; a product of two factors commutes.
+    fn row_of_column(self) -> Self {
+        if self.n > 1 || self.m == 1 {
+            return self;
+        }
+        let init = match self.init {
             Init::RowBias(bias) => Init::ColBias(bias),
             Init::ColBias(bias) => Init::RowBias(bias),
             other => other,
         };
-        let (a_offsets, b_offsets) = (problem.b_offsets, problem.a_offsets);
-        problem = Problem { m: 1, n: problem.m, a, b, a_offsets, b_offsets, init, ..problem };
+        let (a, b, a_offsets, b_offsets) = (self.b.t(), self.a.t(), self.b_offsets, self.a_offsets);
+        Problem { m: 1, n: self.m, a, b, a_offsets, b_offsets, init, ..self }
     }
-    let Problem { m, n, k, a, a_offsets, b, b_offsets, c, init } = problem;
+}
+
+/// Products of fewer multiply-adds than this are spread over the batch instead of being split themselves.
+const SMALL: usize = 1 << 22;
+
+fn multiply<T: Element>(kernels: &'static Kernels<T>, problem: Problem<T>) {
+    if problem.k == 0 {
+        return fill(problem.m, problem.n, problem.c, problem.init);
+    }
+    let Problem { m, n, k, a, a_offsets, b, b_offsets, c, init } = problem.row_of_column();
     let batch = a_offsets.len();
     let c = &SharedMut::new(c);
     let product = |i: usize| {

@@ -119,6 +119,9 @@ fn large_shapes_equal_the_chain() {
     // Too large for one cache, and k is cut: chains rest in C between the slabs.
     check::<f32>(130, 190, 1100, false, false, Start::Accumulate);
     check::<f32>(190, 130, 1100, false, true, Start::RowBias);
+    // Copied a few steps at a time: the columns that all rows share, and those of each task.
+    check::<f64>(130, 190, 600, false, false, Start::ColBias);
+    check::<f64>(130, 300, 600, true, false, Start::RowBias);
 }
 
 #[test]

@@ -101,6 +101,22 @@ pub(super) fn prefetch<T>(line: *const T) {
     let _ = line;
 }
 
+/// The same pointer, of which the compiler knows nothing. It would otherwise go from row to row by additions that wait
+/// for each other, 14 in every step.
+#[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block)] // it is not followed
+fn opaque<T>(pointer: *const T) -> *const T {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        let mut pointer = pointer;
+        std::arch::asm!("/* {0} */", inout(reg) pointer, options(pure, nomem, nostack, preserves_flags));
+        pointer
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    pointer
+}
+
 /// The accumulators are indexed by plain loops over constants: iterators are not always unrolled, and the sums would
 /// live in memory.
 #[inline(always)]
@@ -121,12 +137,15 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
         let a_row = if WALK == Walk::Strides as usize { t.a_row } else { 1 };
         let a_step = t.a_step;
         let (mut a, mut b) = (t.a, t.b);
+        // A row is what the processor adds to one of three pointers: 0, 1, 2 or 4 times a register, or 3 times.
+        let (mut a_5, mut a_10) = (a.wrapping_add(5 * a_row), a.wrapping_add(10 * a_row));
         // Without a next tile the prefetches find what is there: cheaper than a second kernel.
         let (mut next_c, ahead) = if t.next_c.is_null() { (t.c[0].cast_const(), 0) } else { (t.next_c, AHEAD * ROWS) };
         for s in 0..t.k {
             if WALK == Walk::Table as usize {
                 let step = *t.table.add(s);
                 a = t.a.add(step.a as usize * ROWS);
+                (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
                 for j in 0..REGISTERS {
                     b[j] = t.b[j].wrapping_offset(step.b as isize);
                 }
@@ -143,14 +162,28 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
             for j in 0..REGISTERS {
                 columns[j] = V::load(b[j]);
             }
-            for i in 0..ROWS {
-                let x = V::splat(*a.add(i * a_row));
-                for j in 0..REGISTERS {
-                    acc[i][j] = x.mul_add(columns[j], acc[i][j]);
-                }
+            macro_rules! five_rows {
+                ($first:literal, $a:expr) => {
+                    for i in $first..const { if ROWS < $first + 5 { ROWS } else { $first + 5 } } {
+                        let x = V::splat(*$a.wrapping_add((i - $first) * a_row));
+                        for j in 0..REGISTERS {
+                            acc[i][j] = x.mul_add(columns[j], acc[i][j]);
+                        }
+                    }
+                };
+            }
+            five_rows!(0, a);
+            five_rows!(5, a_5);
+            five_rows!(10, a_10);
+            if WALK == Walk::Strides as usize {
+                a = opaque(a.wrapping_add(a_step));
+                a_5 = opaque(a_5.wrapping_add(a_step));
+                a_10 = opaque(a_10.wrapping_add(a_step));
+            } else if WALK == Walk::Packed as usize {
+                a = a.wrapping_add(a_step);
+                (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
             }
             if WALK != Walk::Table as usize {
-                a = a.wrapping_add(a_step);
                 for j in 0..REGISTERS {
                     b[j] = b[j].wrapping_add(t.b_step);
                 }

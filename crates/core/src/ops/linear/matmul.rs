@@ -3,7 +3,8 @@
 use crate::ops::prelude::*;
 use crate::run::map::Number;
 use crate::run::matrix::Matrices;
-use hadal_kernels::gemm::{GemmElement, Init, gemm_batched};
+use hadal_kernels::gemm::{GemmElement, HalfElement, Init, gemm_batched, gemm_half_batched};
+use half::{bf16, f16};
 
 #[derive(Debug)]
 struct Matmul;
@@ -64,6 +65,14 @@ fn floats<T: Element + GemmElement>(sizes: &Sizes, x: &[Input], y: &mut Output) 
     gemm_batched(a_offsets.len(), m, n, k, a.first(), &a_offsets, b.first(), &b_offsets, y.slice(), Init::Zero);
 }
 
+/// Summed in `f32` and rounded once.
+fn halves<T: Element + HalfElement>(sizes: &Sizes, x: &[Input], y: &mut Output) {
+    let (a, b) = (matrices::<T>(&x[0], 0), matrices::<T>(&x[1], 1));
+    let (a_offsets, b_offsets) = (a.offsets(&sizes.batch), b.offsets(&sizes.batch));
+    let Sizes { m, n, k, .. } = *sizes;
+    gemm_half_batched(a_offsets.len(), m, n, k, a.first(), &a_offsets, b.first(), &b_offsets, y.slice());
+}
+
 /// Whole numbers wrap, as in every other operation.
 fn integers<T: Number>(sizes: &Sizes, x: &[Input], y: &mut Output) {
     let (a, b) = (x[0].contiguous::<T>(), x[1].contiguous::<T>());
@@ -96,8 +105,8 @@ impl Op for Matmul {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        if matches!(x[0].dtype, DType::Bool | DType::F16 | DType::BF16) {
-            let message = format!("does not multiply {} matrices; convert with .to_dtype(DType::F32)", x[0].dtype);
+        if x[0].dtype == DType::Bool {
+            let message = "does not multiply bool matrices; convert with .to_dtype(DType::F32)".to_string();
             return Err(Error::op(self.name(), message));
         }
         let mut shape = Sizes::of(&x[0].shape, &x[1].shape)?.stacked();
@@ -116,6 +125,8 @@ impl Op for Matmul {
         match y[0].dtype() {
             DType::F32 => floats::<f32>(&sizes, x, &mut y[0]),
             DType::F64 => floats::<f64>(&sizes, x, &mut y[0]),
+            DType::F16 => halves::<f16>(&sizes, x, &mut y[0]),
+            DType::BF16 => halves::<bf16>(&sizes, x, &mut y[0]),
             dtype => dispatch!(integers dtype, T => integers::<T>(&sizes, x, &mut y[0])),
         }
     }
@@ -147,7 +158,7 @@ impl Tensor {
     /// A vector is a row on the left and a column on the right, and its axis is dropped from the result.
     ///
     /// Each element is one chain of fused multiply-adds in the order of k, whatever the layout or number of threads.
-    /// Half-precision operands are multiplied and summed in `f32`.
+    /// Half-precision operands are multiplied and summed in `f32`, and the sums rounded once.
     ///
     /// ```
     /// # use hadal_core::Tensor;
@@ -160,19 +171,16 @@ impl Tensor {
         let other = other.beside(self);
         Sizes::of(self.shape(), other.shape())?;
         let (a, b) = self.promoted(other)?;
-        let dtype = a.dtype();
-        let (a, b) = (a.try_to_dtype(dtype.compute())?, b.try_to_dtype(dtype.compute())?);
-        let product = match (&a.shape()[..], b.rank()) {
+        match (&a.shape()[..], b.rank()) {
             // One large product instead of a batch of small ones.
             ([outer @ .., k], 1 | 2) if outer.len() > 1 => {
                 let rows: usize = outer.iter().product();
                 let columns = &b.shape()[1..];
                 let shape: Shape = outer.iter().chain(columns).copied().collect();
-                apply(Matmul, &[&a.try_reshape([rows, *k])?, &b])?.try_reshape(shape)?
+                apply(Matmul, &[&a.try_reshape([rows, *k])?, &b])?.try_reshape(shape)
             }
-            _ => apply(Matmul, &[&a, &b])?,
-        };
-        product.try_to_dtype(dtype)
+            _ => apply(Matmul, &[&a, &b]),
+        }
     }
 }
 
@@ -215,5 +223,38 @@ mod tests {
         let a = Tensor::from([2048.0f32, 1.0, 1.0]).to_dtype(DType::F16);
         let y = a.matmul(a.ones_like());
         assert_eq!((y.dtype(), y.item::<f32>()), (DType::F16, 2050.0));
+    }
+
+    #[test]
+    fn half_precision_equals_pytorch() {
+        let a = [[0.1f32, -2.3, 4.7], [100.25, 0.003, -7.9]];
+        let b = [[1.7f32, 0.33], [-0.9, 12.5], [3.1, -0.07]];
+        let incoming = [[1.0f32, 0.5], [-0.25, 2.0]];
+        // PyTorch 2.15 on a CPU: a @ b, and the gradients of a and b.
+        let expected = [
+            (
+                DType::F16,
+                [16.8125, -29.0625, 146.0, 33.6875],
+                [1.865234375, 5.3515625, 3.064453125, 0.235107421875, 25.21875, -0.9150390625],
+                [-24.96875, 200.5, -2.30078125, -1.14453125, 6.671875, -13.4453125],
+            ),
+            (
+                DType::BF16,
+                [16.75, -29.0, 146.0, 33.5],
+                [1.8671875, 5.34375, 3.0625, 0.234375, 25.25, -0.9140625],
+                [-24.875, 200.0, -2.296875, -1.140625, 6.65625, -13.5],
+            ),
+        ];
+        for (dtype, y, of_a, of_b) in expected {
+            let leaf = |x: Tensor| x.to_dtype(dtype).requires_grad();
+            let (a, b) = (leaf(Tensor::from(a)), leaf(Tensor::from(b)));
+            let product = a.matmul(&b);
+            let gradients = product.backward_from(&Tensor::from(incoming).to_dtype(dtype));
+            assert_eq!(product.to_f64_vec(), y);
+            for (leaf, expected) in [(&a, of_a), (&b, of_b)] {
+                let gradient = gradients.of(leaf).unwrap();
+                assert_eq!((gradient.dtype(), gradient.to_f64_vec()), (dtype, expected.to_vec()));
+            }
+        }
     }
 }

@@ -6,12 +6,14 @@
 //! cargo run --release -p hadal-bench -- --against torch,torch-fused,jax --python python3
 //! cargo run --release -p hadal-bench -- W8 --profile
 //! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
+//! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
 //! Machines are shared and noisy, so only ratios count: the frameworks take turns, a block of steps each, and the
 //! ratio is taken within each turn.
 
+mod bits;
 mod cold_start;
 mod compare;
 mod growth;
@@ -62,6 +64,18 @@ enum Command {
         #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))]
         folder: PathBuf,
     },
+    /// Train W1 to W8 a few steps on 1, 2, 3 and 8 threads and on every instruction set, and fail unless the weights are
+    /// the same, bit by bit.
+    Bits {
+        /// Workloads by number or name; all without.
+        workloads: Vec<String>,
+        /// Training steps.
+        #[arg(long, default_value_t = 2)]
+        steps: usize,
+    },
+    /// The training steps of `bits`, in a process of their own.
+    #[command(hide = true)]
+    BitsRun(bits::Run),
     /// One point of a plot, in a process of its own.
     #[command(hide = true)]
     GrowthPoint(growth::Point),
@@ -108,6 +122,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     match command {
         Some(Command::ColdStart) => cold_start::process(),
         Some(Command::GrowthPoint(point)) => point.process(),
+        Some(Command::Bits { workloads, steps }) => bits::compare(&workloads::chosen(&workloads)?, steps, threads)?,
+        Some(Command::BitsRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,

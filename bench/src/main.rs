@@ -7,6 +7,7 @@
 //! cargo run --release -p hadal-bench -- W8 --profile
 //! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
 //! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
+//! cargo run --release -p hadal-bench -- errors                      # every kernel against f64
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
@@ -16,6 +17,7 @@
 mod bits;
 mod cold_start;
 mod compare;
+mod errors;
 mod growth;
 mod machine;
 mod ops;
@@ -73,6 +75,8 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         steps: usize,
     },
+    /// Measure the error of every fast kernel against f64, beside that of a plain f32 kernel.
+    Errors,
     /// The training steps of `bits`, in a process of their own.
     #[command(hide = true)]
     BitsRun(bits::Run),
@@ -123,6 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::ColdStart) => cold_start::process(),
         Some(Command::GrowthPoint(point)) => point.process(),
         Some(Command::Bits { workloads, steps }) => bits::compare(&workloads::chosen(&workloads)?, steps, threads)?,
+        Some(Command::Errors) => errors::print()?,
         Some(Command::BitsRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,

@@ -93,7 +93,7 @@ struct Comparison {
     /// Workloads by number or name (W1, W5_mlp_seed4, W10_conv2d); all without.
     workloads: Vec<String>,
     /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, torch-out, jax, keras, keras-xla,
-    /// onnxruntime.
+    /// onnxruntime, burn, candle. The last two are compiled when they are first asked for, which takes minutes.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
     /// The Python that has them.

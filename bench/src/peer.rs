@@ -3,7 +3,7 @@
 use crate::workloads::Workload;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -57,6 +57,20 @@ impl Runner for Hadal {
     }
 }
 
+/// The program of a peer in Rust, compiled if it has to be.
+fn compiled(workspace: &Path, framework: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
+    let package = format!("peer-{framework}");
+    // In the folder, so that Cargo reads its configuration.
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked", "--quiet", "--package", &package, "--target-dir"]).arg(&target);
+    let done = cargo.current_dir(workspace).output().map_err(|error| format!("cargo: {error}"))?;
+    match done.status.success() {
+        true => Ok(target.join("release").join(package)),
+        false => Err(String::from_utf8_lossy(&done.stderr).lines().next_back().unwrap_or("cargo failed").into()),
+    }
+}
+
 /// A program that says `ready` and its versions, then answers each line with a number of steps by a line with the seconds they took.
 pub struct Child {
     name: String,
@@ -67,6 +81,7 @@ pub struct Child {
 }
 
 impl Child {
+    /// `name` is a framework, `-` and a variant of it; a program in Rust is compiled first.
     pub fn start(
         python: &Path,
         folder: &Path,
@@ -75,13 +90,18 @@ impl Child {
         threads: usize,
     ) -> Result<Child, Box<dyn Error>> {
         let (framework, variant) = name.split_once('-').unwrap_or((name, ""));
-        let program = folder.join(framework).with_extension("py");
-        if !program.is_file() {
+        let (rust, program) = (folder.join("rust"), folder.join(framework).with_extension("py"));
+        let mut command = if rust.join(framework).is_dir() {
+            Command::new(compiled(&rust, framework)?)
+        } else if program.is_file() {
+            let mut command = Command::new(python);
+            command.arg(program);
+            command
+        } else {
             return Err(format!("there is no program {}", program.display()).into());
-        }
-        let mut command = Command::new(python);
-        command.arg(program).args([workload, variant, &threads.to_string()]);
-        for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+        };
+        command.args([workload, variant, &threads.to_string()]);
+        for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"] {
             command.env(variable, threads.to_string());
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

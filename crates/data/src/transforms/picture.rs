@@ -2,7 +2,7 @@
 
 use hadal_core::{DType, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Pixels, Result};
 
 /// An image of `f32`; black is 0 and white is 1 until it is normalized.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +33,13 @@ impl Picture {
             other => return Err(Error::invalid(format!("a transform needs an image of u8 or f32, got {other}"))),
         };
         Ok(Picture { channels, height, width, values })
+    }
+
+    /// Becomes this image, 0 to 255 as 0 to 1, in the memory that it has.
+    pub fn take(&mut self, image: &Pixels) {
+        [self.channels, self.height, self.width] = image.shape;
+        self.values.clear();
+        self.values.extend(image.bytes.iter().map(|&value| f32::from(value) / 255.0));
     }
 
     /// `[channels, height, width]` of `f32`.

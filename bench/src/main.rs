@@ -8,6 +8,7 @@
 //! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
 //! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
 //! cargo run --release -p hadal-bench -- errors                      # every kernel against f64
+//! cargo run --release -p hadal-bench -- fit --data DATA             # whole training runs against the bare step
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
@@ -18,6 +19,7 @@ mod bits;
 mod cold_start;
 mod compare;
 mod errors;
+mod fit;
 mod growth;
 mod machine;
 mod ops;
@@ -77,6 +79,17 @@ enum Command {
     },
     /// Measure the error of every fast kernel against f64, beside that of a plain f32 kernel.
     Errors,
+    /// Time `fit` from raw files beside the bare training step on batches in memory.
+    Fit {
+        /// fit_mnist_mlp, fit_cifar10_cnn or fit_cifar10_resnet18; all without.
+        names: Vec<String>,
+        /// The folder of the data sets' files.
+        #[arg(long, env = "HADAL_DATA")]
+        data: PathBuf,
+        /// Turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// The training steps of `bits`, in a process of their own.
     #[command(hide = true)]
     BitsRun(bits::Run),
@@ -128,6 +141,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::GrowthPoint(point)) => point.process(),
         Some(Command::Bits { workloads, steps }) => bits::compare(&workloads::chosen(&workloads)?, steps, threads)?,
         Some(Command::Errors) => errors::print()?,
+        Some(Command::Fit { names, data, rounds }) => fit::measure(&names, &data, rounds, threads, json)?,
         Some(Command::BitsRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,

@@ -4,6 +4,7 @@
 //! cargo run --release -p hadal-bench                                # Hadal alone, every workload
 //! cargo run --release -p hadal-bench -- W1 W9 --threads 1 --json
 //! cargo run --release -p hadal-bench -- --against torch,torch-fused,jax --python python3
+//! HADAL_ISA=avx2 cargo run --release -p hadal-bench -- --against torch    # without AVX-512, PyTorch neither
 //! cargo run --release -p hadal-bench -- W8 --profile
 //! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
 //! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere

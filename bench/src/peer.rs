@@ -1,6 +1,7 @@
 //! Who does the work: Hadal in this process, another framework in a child process.
 
 use crate::workloads::Workload;
+use hadal::kernels::simd::{available, isa};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,26 @@ fn compiled(workspace: &Path, framework: &str) -> Result<PathBuf, Box<dyn Error>
     }
 }
 
+/// What keeps a framework to the instructions that this library is kept to, where `HADAL_ISA` does that.
+///
+/// # Errors
+/// If nothing keeps it.
+fn narrowed(framework: &str) -> Result<Vec<(&'static str, &'static str)>, String> {
+    if available().first() == Some(&isa()) {
+        return Ok(Vec::new());
+    }
+    let set = format!("{:?}", isa());
+    if set != "Avx2" || !["torch", "jax", "keras"].contains(&framework) {
+        return Err(format!("nothing keeps {framework} to {set}"));
+    }
+    Ok(vec![
+        ("ATEN_CPU_CAPABILITY", "avx2"),
+        ("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ("XLA_FLAGS", "--xla_cpu_max_isa=AVX2"),
+    ])
+}
+
 /// A program that says `ready` and its versions, then answers each line with a number of steps by a line with the seconds they took.
 pub struct Child {
     name: String,
@@ -104,6 +125,7 @@ impl Child {
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"] {
             command.env(variable, threads.to_string());
         }
+        command.envs(narrowed(framework)?);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
         let mut child =

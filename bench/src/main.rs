@@ -164,10 +164,18 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
         attempts: arguments.attempts.max(1),
         patience: arguments.patience,
     };
-    let mut all: Vec<(Workload, Vec<Measured>)> = Vec::new();
+    let (mut all, mut failed): (Vec<(Workload, Vec<Measured>)>, _) = (Vec::new(), 0);
     for workload in workloads {
-        let mut runners = runners(&workload, threads, arguments)?;
-        let measured = compare::measure(&mut runners, &plan)?;
+        let measured = runners(&workload, threads, arguments).and_then(|runners| compare::measure(runners, &plan));
+        let measured = match measured {
+            Ok(measured) => measured,
+            Err(reason) => {
+                // The others may still be worth their time.
+                eprintln!("{}: {reason}", workload.name);
+                failed += 1;
+                continue;
+            }
+        };
         match json {
             true => report::lines(&workload, threads, &measured).iter().for_each(|line| println!("{line}")),
             false => println!("{}", report::table(&workload, &measured)),
@@ -181,7 +189,7 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
     if !json && !arguments.against.is_empty() {
         println!("{}", report::summary(&arguments.against, &all));
     }
-    Ok(())
+    if failed > 0 { Err(format!("{failed} workloads could not be measured").into()) } else { Ok(()) }
 }
 
 /// Hadal, and the frameworks that can do the workload; of the others the reason is said.

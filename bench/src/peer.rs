@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Something that can do training steps.
@@ -99,6 +100,8 @@ pub struct Child {
     child: std::process::Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// Reads what it writes to stderr as it comes, lest the pipe fills up; the last line is the result.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Child {
@@ -128,8 +131,11 @@ impl Child {
         command.envs(narrowed(framework)?);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        let mut child =
-            Child { name: name.into(), versions: String::new(), child, input, output: BufReader::new(output) };
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let last = || errors.split(b'\n').map_while(Result::ok).last().unwrap_or_default();
+        let errors = Some(std::thread::spawn(|| String::from_utf8_lossy(&last()).into_owned()));
+        let (name, versions, output) = (name.into(), String::new(), BufReader::new(output));
+        let mut child = Child { name, versions, child, input, output, errors };
         let line = child.answer()?;
         child.versions = line.strip_prefix("ready ").ok_or_else(|| format!("answered `{line}`"))?.to_owned();
         Ok(child)
@@ -139,8 +145,8 @@ impl Child {
     fn answer(&mut self) -> Result<String, Box<dyn Error>> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
-            let errors = self.child.stderr.take().map(std::io::read_to_string).transpose()?.unwrap_or_default();
-            return Err(errors.lines().next_back().unwrap_or("it ended without a word").to_owned().into());
+            let last = self.errors.take().and_then(|errors| errors.join().ok()).filter(|line| !line.is_empty());
+            return Err(last.unwrap_or_else(|| "it ended without a word".into()).into());
         }
         Ok(line.trim().to_owned())
     }

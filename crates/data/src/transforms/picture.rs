@@ -1,8 +1,24 @@
 //! The image that transforms work on.
 
 use hadal_core::{DType, Tensor};
+use hadal_kernels::simd::{Vectorized, vectorized};
 
 use crate::{Error, Pixels, Result};
+
+/// Bytes to numbers from 0 to 1.
+struct Scale<'a> {
+    from: &'a [u8],
+    to: &'a mut [f32],
+}
+
+impl Vectorized for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.to.iter_mut().zip(self.from).for_each(|(to, &from)| *to = f32::from(from) / 255.0);
+    }
+}
 
 /// An image of `f32`; black is 0 and white is 1 until it is normalized.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +54,8 @@ impl Picture {
     /// Becomes this image, 0 to 255 as 0 to 1, in the memory that it has.
     pub fn take(&mut self, image: &Pixels) {
         [self.channels, self.height, self.width] = image.shape;
-        self.values.clear();
-        self.values.extend(image.bytes.iter().map(|&value| f32::from(value) / 255.0));
+        self.values.resize(image.bytes.len(), 0.0);
+        vectorized(Scale { from: image.bytes, to: &mut self.values });
     }
 
     /// `[channels, height, width]` of `f32`.

@@ -7,7 +7,7 @@ sys.path.append(sys.path.pop(0))  # this file must not be what `import jax` find
 WORKLOAD, VARIANT, THREADS = sys.argv[1:]
 os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: int(THREADS)]))
 if THREADS == "1":
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 import jax
 

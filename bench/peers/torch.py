@@ -2,6 +2,7 @@
 
 Variants: "" (eager), "fused" (the fused optimizer), "channels-last" (and the fused optimizer), "compile" (and the fused
 optimizer), "out" (kernels write into memory that is there). A variant that changes nothing for a workload refuses it."""
+import os
 import sys
 
 sys.path.append(sys.path.pop(0))  # this file must not be what `import torch` finds
@@ -10,6 +11,9 @@ WORKLOAD, VARIANT, THREADS = sys.argv[1:]
 import torch
 
 torch.set_num_threads(int(THREADS))
+if VARIANT == "compile" and os.environ.get("ATEN_CPU_CAPABILITY") == "avx2":
+    import torch._inductor.config
+    torch._inductor.config.cpp.simdlen = 256
 torch.manual_seed(0)
 
 import torch_inference

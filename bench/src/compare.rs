@@ -38,14 +38,27 @@ pub struct Measured {
 /// The threads of the framework before may still be spinning so long.
 const SETTLE: Duration = Duration::from_millis(250);
 
-/// Measures all of them; the attempt with the least sum of medians counts.
-pub fn measure(runners: &mut [Box<dyn Runner>], plan: &Plan) -> Result<Vec<Measured>, Box<dyn Error>> {
+/// Measures all of them but those whose first steps fail; the attempt with the least sum of medians counts.
+pub fn measure(mut runners: Vec<Box<dyn Runner>>, plan: &Plan) -> Result<Vec<Measured>, Box<dyn Error>> {
     let mut patience = Patience::seconds(plan.patience);
-    let steps = runners.iter_mut().map(|runner| steps_of_block(&mut **runner, plan)).collect::<Result<Vec<_>, _>>()?;
+    let mut steps = Vec::new();
+    runners.retain_mut(|runner| match steps_of_block(&mut **runner, plan) {
+        Ok(count) => {
+            steps.push(count);
+            true
+        }
+        Err(reason) => {
+            eprintln!("{} failed: {reason}", runner.name());
+            false
+        }
+    });
+    if runners.first().is_none_or(|runner| runner.name() != "hadal") {
+        return Err("there is nothing to compare with".into());
+    }
     let mut best: Option<(f64, Vec<Measured>)> = None;
     let mut medians: Vec<Vec<f64>> = vec![Vec::new(); runners.len()];
     for _ in 0..plan.attempts {
-        let measured = attempt(runners, &steps, plan.rounds, &mut patience)?;
+        let measured = attempt(&mut runners, &steps, plan.rounds, &mut patience)?;
         let spreads: Vec<Spread> = measured.iter().map(|one| Spread::of(one.seconds.iter().copied())).collect();
         medians.iter_mut().zip(&spreads).for_each(|(medians, spread)| medians.push(spread.median));
         let sum = spreads.iter().map(|spread| spread.median).sum();

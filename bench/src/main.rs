@@ -4,16 +4,23 @@
 //! cargo run --release -p hadal-bench                                # Hadal alone, every workload
 //! cargo run --release -p hadal-bench -- W1 W9 --threads 1 --json
 //! cargo run --release -p hadal-bench -- --against torch,torch-fused,jax --python python3
+//! HADAL_ISA=avx2 cargo run --release -p hadal-bench -- --against torch    # without AVX-512, PyTorch neither
 //! cargo run --release -p hadal-bench -- W8 --profile
 //! cargo run --release -p hadal-bench -- ops softmax conv2d          # single operations against the machine's ceiling
+//! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
+//! cargo run --release -p hadal-bench -- errors                      # every kernel against f64
+//! cargo run --release -p hadal-bench -- fit --data DATA             # whole training runs against the bare step
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
 //! Machines are shared and noisy, so only ratios count: the frameworks take turns, a block of steps each, and the
 //! ratio is taken within each turn.
 
+mod bits;
 mod cold_start;
 mod compare;
+mod errors;
+mod fit;
 mod growth;
 mod machine;
 mod ops;
@@ -62,6 +69,31 @@ enum Command {
         #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"))]
         folder: PathBuf,
     },
+    /// Train W1 to W8 a few steps on 1, 2, 3 and 8 threads and on every instruction set, and fail unless the weights are
+    /// the same, bit by bit.
+    Bits {
+        /// Workloads by number or name; all without.
+        workloads: Vec<String>,
+        /// Training steps.
+        #[arg(long, default_value_t = 2)]
+        steps: usize,
+    },
+    /// Measure the error of every fast kernel against f64, beside that of a plain f32 kernel.
+    Errors,
+    /// Time `fit` from raw files beside the bare training step on batches in memory.
+    Fit {
+        /// fit_mnist_mlp, fit_cifar10_cnn or fit_cifar10_resnet18; all without.
+        names: Vec<String>,
+        /// The folder of the data sets' files.
+        #[arg(long, env = "HADAL_DATA")]
+        data: PathBuf,
+        /// Turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// The training steps of `bits`, in a process of their own.
+    #[command(hide = true)]
+    BitsRun(bits::Run),
     /// One point of a plot, in a process of its own.
     #[command(hide = true)]
     GrowthPoint(growth::Point),
@@ -75,7 +107,7 @@ struct Comparison {
     /// Workloads by number or name (W1, W5_mlp_seed4, W10_conv2d); all without.
     workloads: Vec<String>,
     /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, torch-out, jax, keras, keras-xla,
-    /// onnxruntime.
+    /// onnxruntime, burn, candle. The last two are compiled when they are first asked for, which takes minutes.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
     /// The Python that has them.
@@ -108,6 +140,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     match command {
         Some(Command::ColdStart) => cold_start::process(),
         Some(Command::GrowthPoint(point)) => point.process(),
+        Some(Command::Bits { workloads, steps }) => bits::compare(&workloads::chosen(&workloads)?, steps, threads)?,
+        Some(Command::Errors) => errors::print()?,
+        Some(Command::Fit { names, data, rounds }) => fit::measure(&names, &data, rounds, threads, json)?,
+        Some(Command::BitsRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,
@@ -128,10 +164,18 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
         attempts: arguments.attempts.max(1),
         patience: arguments.patience,
     };
-    let mut all: Vec<(Workload, Vec<Measured>)> = Vec::new();
+    let (mut all, mut failed): (Vec<(Workload, Vec<Measured>)>, _) = (Vec::new(), 0);
     for workload in workloads {
-        let mut runners = runners(&workload, threads, arguments)?;
-        let measured = compare::measure(&mut runners, &plan)?;
+        let measured = runners(&workload, threads, arguments).and_then(|runners| compare::measure(runners, &plan));
+        let measured = match measured {
+            Ok(measured) => measured,
+            Err(reason) => {
+                // The others may still be worth their time.
+                eprintln!("{}: {reason}", workload.name);
+                failed += 1;
+                continue;
+            }
+        };
         match json {
             true => report::lines(&workload, threads, &measured).iter().for_each(|line| println!("{line}")),
             false => println!("{}", report::table(&workload, &measured)),
@@ -145,7 +189,7 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
     if !json && !arguments.against.is_empty() {
         println!("{}", report::summary(&arguments.against, &all));
     }
-    Ok(())
+    if failed > 0 { Err(format!("{failed} workloads could not be measured").into()) } else { Ok(()) }
 }
 
 /// Hadal, and the frameworks that can do the workload; of the others the reason is said.

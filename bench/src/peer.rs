@@ -1,10 +1,12 @@
 //! Who does the work: Hadal in this process, another framework in a child process.
 
 use crate::workloads::Workload;
+use hadal::kernels::simd::{available, isa};
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Something that can do training steps.
@@ -57,6 +59,40 @@ impl Runner for Hadal {
     }
 }
 
+/// The program of a peer in Rust, compiled if it has to be.
+fn compiled(workspace: &Path, framework: &str) -> Result<PathBuf, Box<dyn Error>> {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers");
+    let package = format!("peer-{framework}");
+    // In the folder, so that Cargo reads its configuration.
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked", "--quiet", "--package", &package, "--target-dir"]).arg(&target);
+    let done = cargo.current_dir(workspace).output().map_err(|error| format!("cargo: {error}"))?;
+    match done.status.success() {
+        true => Ok(target.join("release").join(package)),
+        false => Err(String::from_utf8_lossy(&done.stderr).lines().next_back().unwrap_or("cargo failed").into()),
+    }
+}
+
+/// What keeps a framework to the instructions that this library is kept to, where `HADAL_ISA` does that.
+///
+/// # Errors
+/// If nothing keeps it.
+fn narrowed(framework: &str) -> Result<Vec<(&'static str, &'static str)>, String> {
+    if available().first() == Some(&isa()) {
+        return Ok(Vec::new());
+    }
+    let set = format!("{:?}", isa());
+    if set != "Avx2" || !["torch", "jax", "keras"].contains(&framework) {
+        return Err(format!("nothing keeps {framework} to {set}"));
+    }
+    Ok(vec![
+        ("ATEN_CPU_CAPABILITY", "avx2"),
+        ("MKL_ENABLE_INSTRUCTIONS", "AVX2"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ("XLA_FLAGS", "--xla_cpu_max_isa=AVX2"),
+    ])
+}
+
 /// A program that says `ready` and its versions, then answers each line with a number of steps by a line with the seconds they took.
 pub struct Child {
     name: String,
@@ -64,9 +100,12 @@ pub struct Child {
     child: std::process::Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    /// Reads what it writes to stderr as it comes, lest the pipe fills up; the last line is the result.
+    errors: Option<JoinHandle<String>>,
 }
 
 impl Child {
+    /// `name` is a framework, `-` and a variant of it; a program in Rust is compiled first.
     pub fn start(
         python: &Path,
         folder: &Path,
@@ -75,19 +114,28 @@ impl Child {
         threads: usize,
     ) -> Result<Child, Box<dyn Error>> {
         let (framework, variant) = name.split_once('-').unwrap_or((name, ""));
-        let program = folder.join(framework).with_extension("py");
-        if !program.is_file() {
+        let (rust, program) = (folder.join("rust"), folder.join(framework).with_extension("py"));
+        let mut command = if rust.join(framework).is_dir() {
+            Command::new(compiled(&rust, framework)?)
+        } else if program.is_file() {
+            let mut command = Command::new(python);
+            command.arg(program);
+            command
+        } else {
             return Err(format!("there is no program {}", program.display()).into());
-        }
-        let mut command = Command::new(python);
-        command.arg(program).args([workload, variant, &threads.to_string()]);
-        for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"] {
+        };
+        command.args([workload, variant, &threads.to_string()]);
+        for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"] {
             command.env(variable, threads.to_string());
         }
+        command.envs(narrowed(framework)?);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
-        let mut child =
-            Child { name: name.into(), versions: String::new(), child, input, output: BufReader::new(output) };
+        let errors = BufReader::new(child.stderr.take().expect("a pipe"));
+        let last = || errors.split(b'\n').map_while(Result::ok).last().unwrap_or_default();
+        let errors = Some(std::thread::spawn(|| String::from_utf8_lossy(&last()).into_owned()));
+        let (name, versions, output) = (name.into(), String::new(), BufReader::new(output));
+        let mut child = Child { name, versions, child, input, output, errors };
         let line = child.answer()?;
         child.versions = line.strip_prefix("ready ").ok_or_else(|| format!("answered `{line}`"))?.to_owned();
         Ok(child)
@@ -97,8 +145,8 @@ impl Child {
     fn answer(&mut self) -> Result<String, Box<dyn Error>> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
-            let errors = self.child.stderr.take().map(std::io::read_to_string).transpose()?.unwrap_or_default();
-            return Err(errors.lines().next_back().unwrap_or("it ended without a word").to_owned().into());
+            let last = self.errors.take().and_then(|errors| errors.join().ok()).filter(|line| !line.is_empty());
+            return Err(last.unwrap_or_else(|| "it ended without a word".into()).into());
         }
         Ok(line.trim().to_owned())
     }

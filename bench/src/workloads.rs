@@ -2,7 +2,7 @@
 
 mod inference;
 mod kernels;
-mod training;
+pub mod training;
 
 /// A piece of work that every framework can be asked to do.
 pub struct Workload {

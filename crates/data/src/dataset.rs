@@ -19,6 +19,17 @@ pub struct Sample {
     pub target: Tensor,
 }
 
+/// An image with a label, where it lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    /// `[channels, height, width]`, row-major.
+    pub bytes: &'a [u8],
+    /// `[channels, height, width]`
+    pub shape: [usize; 3],
+    /// The class.
+    pub label: i64,
+}
+
 /// A set of samples that can be had in any order, from any thread.
 ///
 /// ```
@@ -50,6 +61,13 @@ pub trait Dataset: Send + Sync {
     /// When the sample cannot be had, as a file that cannot be read. The loader adds the index to the message.
     fn get(&self, index: usize) -> Result<Sample>;
 
+    /// The sample at `index` without a copy, where [`get`](Dataset::get) gives bytes `[channels, height, width]` that are in
+    /// memory and a label of rank 0: the loader then transforms them where the batch is.
+    fn pixels(&self, index: usize) -> Option<Pixels<'_>> {
+        let _ = index;
+        None
+    }
+
     /// Whether there is no sample.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -63,6 +81,10 @@ impl<D: Dataset + ?Sized> Dataset for Arc<D> {
 
     fn get(&self, index: usize) -> Result<Sample> {
         (**self).get(index)
+    }
+
+    fn pixels(&self, index: usize) -> Option<Pixels<'_>> {
+        (**self).pixels(index)
     }
 }
 
@@ -94,6 +116,10 @@ impl<D: Dataset> Dataset for Subset<D> {
 
     fn get(&self, index: usize) -> Result<Sample> {
         self.dataset.get(self.indices[index])
+    }
+
+    fn pixels(&self, index: usize) -> Option<Pixels<'_>> {
+        self.dataset.pixels(self.indices[index])
     }
 }
 

@@ -34,7 +34,7 @@ mod testing;
 pub mod transforms;
 mod unpack;
 
-pub use dataset::{Dataset, Sample, Subset, TensorDataset};
+pub use dataset::{Dataset, Pixels, Sample, Subset, TensorDataset};
 use hadal_core::{Error, Result};
 pub use image_folder::ImageFolder;
 pub use image_set::ImageSet;

@@ -46,14 +46,15 @@ pub struct Loader {
     batch_size: usize,
     last_batch: LastBatch,
     workers: usize,
-    prefetch: usize,
+    /// As many as fit, if not given.
+    prefetch: Option<usize>,
     pipeline: Option<Arc<Pipeline>>,
     mix: Option<Mix>,
     seed: u64,
 }
 
 impl Loader {
-    /// Batches of `batch_size` samples, in order, prepared by one worker up to four batches ahead.
+    /// Batches of `batch_size` samples, in order, prepared by one worker ahead of time.
     ///
     /// # Panics
     /// When `batch_size` is zero.
@@ -67,7 +68,7 @@ impl Loader {
             batch_size,
             last_batch: LastBatch::Keep,
             workers: 1,
-            prefetch: 4,
+            prefetch: None,
             pipeline: None,
             mix: None,
             seed: 0,
@@ -116,9 +117,10 @@ impl Loader {
         self
     }
 
-    /// How many batches may be ready or in preparation at a time; at least one.
+    /// How many batches may be ready or in preparation at a time, at least one; by default as many as 16 MiB hold, but at
+    /// least 4 and at most 64.
     pub fn prefetch(mut self, batches: usize) -> Loader {
-        self.prefetch = batches.max(1);
+        self.prefetch = Some(batches.max(1));
         self
     }
 
@@ -168,19 +170,29 @@ impl Loader {
 
     /// Prepares the batch with this number, of these samples.
     fn load(&self, number: usize, indices: &[usize], epoch: u64) -> Result<Batch> {
-        let samples = indices.iter().map(|&index| {
-            batch::sample(&*self.dataset, index, |input| match &self.pipeline {
-                Some(pipeline) => pipeline.apply(input, self.seed, epoch, index),
-                None => Ok(input.clone()),
-            })
+        let images = self.pipeline.as_ref().and_then(|pipeline| {
+            batch::images(&*self.dataset, indices, |picture, index| pipeline.change(picture, self.seed, epoch, index))
         });
-        let batch = batch::collate(samples, indices)?;
+        let batch = match images {
+            Some(batch) => batch,
+            None => self.one_by_one(indices, epoch)?,
+        };
         match &self.mix {
             Some(mix) => {
                 mix.apply(&batch, &mut Stream::new(self.seed, [epoch as u32, number as u32, u32::MAX, u32::MAX]))
             }
             None => Ok(batch),
         }
+    }
+
+    fn one_by_one(&self, indices: &[usize], epoch: u64) -> Result<Batch> {
+        let samples = indices.iter().map(|&index| {
+            batch::sample(&*self.dataset, index, |input| match &self.pipeline {
+                Some(pipeline) => pipeline.apply(input, self.seed, epoch, index),
+                None => Ok(input.clone()),
+            })
+        });
+        batch::collate(samples, indices)
     }
 }
 

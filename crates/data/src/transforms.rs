@@ -78,11 +78,17 @@ impl Pipeline {
     /// When the input is no image or does not fit a transform.
     pub fn apply(&self, image: &Tensor, seed: u64, epoch: u64, index: usize) -> Result<Tensor> {
         let mut picture = Picture::from_tensor(image)?;
+        self.change(&mut picture, seed, epoch, index)?;
+        Ok(picture.into_tensor())
+    }
+
+    /// Applies all transforms to the image of a sample.
+    pub(crate) fn change(&self, picture: &mut Picture, seed: u64, epoch: u64, index: usize) -> Result<()> {
         for (number, step) in self.steps.iter().enumerate() {
             let name = [epoch as u32, index as u32, (index as u64 >> 32) as u32, number as u32];
-            step.apply(&mut picture, &mut Stream::new(seed, name))?;
+            step.apply(picture, &mut Stream::new(seed, name))?;
         }
-        Ok(picture.into_tensor())
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use hadal_core::{DType, Tensor};
 
 use super::tensors::from_bytes;
-use super::{Dataset, Sample};
+use super::{Dataset, Pixels, Sample};
 use crate::image::{self, Image};
 use crate::{ImageFolder, ImageSet, Result};
 
@@ -15,6 +15,10 @@ impl Dataset for ImageSet {
     fn get(&self, index: usize) -> Result<Sample> {
         let input = from_bytes(self.image(index), self.shape[..].into(), DType::U8);
         Ok(Sample { input, target: Tensor::from(i64::from(self.labels[index])) })
+    }
+
+    fn pixels(&self, index: usize) -> Option<Pixels<'_>> {
+        Some(Pixels { bytes: self.image(index), shape: self.shape, label: i64::from(self.labels[index]) })
     }
 }
 

@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use hadal_core::{Buffer, Tensor, attempt};
+use hadal_core::{Buffer, DType, Tensor, attempt};
 
+use crate::transforms::Picture;
 use crate::{Dataset, Error, Result, Sample};
 
 /// Samples stacked along a new first axis.
@@ -40,6 +41,40 @@ pub fn sample(dataset: &dyn Dataset, index: usize, transform: impl Fn(&Tensor) -
         Ok(result) => result.map_err(|error: Error| Error::invalid(format!("sample {index}: {error}"))),
         Err(panic) => Err(Error::invalid(format!("sample {index}: the data set panicked: {}", text(&*panic)))),
     }
+}
+
+/// The batch of images that are in memory as bytes, each changed in the same working space and written where the batch is.
+/// `None` for other data sets, and where anything is amiss: one sample after the other then tells what.
+pub fn images(
+    dataset: &dyn Dataset,
+    indices: &[usize],
+    change: impl Fn(&mut Picture, usize) -> Result<()>,
+) -> Option<Batch> {
+    let prepare = || {
+        let mut picture = Picture { channels: 0, height: 0, width: 0, values: Vec::new() };
+        let mut labels = Vec::with_capacity(indices.len());
+        let mut inputs: Option<(Buffer, [usize; 3])> = None;
+        for (&index, place) in indices.iter().zip(0..) {
+            let Some(pixels) = dataset.pixels(index) else { return Ok(None) };
+            picture.take(&pixels);
+            change(&mut picture, index)?;
+            labels.push(pixels.label);
+            let shape = [picture.channels, picture.height, picture.width];
+            let bytes = indices.len() * picture.values.len() * size_of::<f32>();
+            let (buffer, of_first) = inputs.get_or_insert_with(|| (Buffer::recycled(bytes), shape));
+            if *of_first != shape {
+                return Ok(None);
+            }
+            let size = picture.values.len();
+            buffer.slice_mut::<f32>()[place * size..][..size].copy_from_slice(&picture.values);
+        }
+        let Some((buffer, [channels, height, width])) = inputs else { return Ok(None) };
+        let shape = [indices.len(), channels, height, width];
+        let input = Tensor::from_buffer(buffer, shape, DType::F32).expect("as many bytes as the shape needs");
+        let target = Tensor::from_vec(labels, [indices.len()]);
+        Ok(Some(Batch { input, target, indices: indices.to_vec() }))
+    };
+    catch_unwind(AssertUnwindSafe(|| attempt(prepare).flatten())).ok()?.ok()?
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

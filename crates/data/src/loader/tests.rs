@@ -7,7 +7,8 @@ use hadal_core::Tensor;
 use super::*;
 use crate::sampler::Weighted;
 use crate::testing::fails;
-use crate::{Error, Sample};
+use crate::transforms::{HorizontalFlip, Normalize, RandomCrop};
+use crate::{Error, ImageSet, Sample, Split, Subset, digits};
 
 /// Sample `i` is the number `i` with the label `10 i`; some of them misbehave.
 struct Numbers {
@@ -136,4 +137,41 @@ fn mixtures_do_not_depend_on_the_workers() {
     let loader = Loader::new(numbers(50), 8).shuffle(1).mix(Mix::up(0.5, 500));
     let expected = inputs(loader.clone().workers(0).epoch(0));
     assert_eq!(inputs(loader.workers(3).epoch(0)), expected);
+}
+
+/// A data set that gives its samples as tensors only.
+struct Copied(ImageSet);
+
+impl Dataset for Copied {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn get(&self, index: usize) -> Result<Sample> {
+        self.0.get(index)
+    }
+}
+
+fn images() -> ImageSet {
+    let (images, labels) = digits::generate(Split::Test, 0..50, 0);
+    ImageSet { images, shape: [1, 28, 28], labels, classes: ('0'..='9').map(String::from).collect() }
+}
+
+#[test]
+fn images_in_memory_make_the_batches_that_their_samples_make() {
+    let pipeline = || {
+        let cropped = Pipeline::new().then(RandomCrop::new(24, 26).padding(2)).then(HorizontalFlip::default());
+        cropped.then(Normalize::new(&[0.3], &[0.2]))
+    };
+    let part = Subset::new(Arc::new(images()), (5..45).rev().collect());
+    let direct = Loader::new(part, 7).shuffle(2).transform(pipeline());
+    let copied =
+        Loader::new(Subset::new(Copied(images()), (5..45).rev().collect()), 7).shuffle(2).transform(pipeline());
+    for (a, b) in direct.epoch(3).zip(copied.epoch(3)) {
+        let (a, b) = (a.unwrap(), b.unwrap());
+        assert_eq!(a.input.shape()[1..], [1, 24, 26]);
+        assert_eq!((a.input.shape(), a.target.dtype(), &a.indices), (b.input.shape(), b.target.dtype(), &b.indices));
+        assert_eq!((a.input.to_vec::<f32>(), a.target.to_vec::<i64>()), (b.input.to_vec(), b.target.to_vec()));
+    }
+    let large = Pipeline::new().then(RandomCrop::new(40, 40));
+    fails(Loader::new(images(), 4).transform(large).epoch(0).next().unwrap(), &["sample 0: random crop to 40 × 40"]);
 }

@@ -4,10 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+use hadal_core::Tensor;
 use hadal_core::profile::{self, Recorder, What};
 
 use super::{Batch, Loader};
 use crate::{Error, Result};
+
+/// What is prepared ahead where the loader does not say. A worker competes with the training step for processors, and a
+/// system lets a thread run for milliseconds: small batches are gone in that time, unless there are many.
+const BYTES_AHEAD: usize = 16 << 20;
+const LEAST_AHEAD: usize = 4;
+const MOST_AHEAD: usize = 64;
 
 /// An iterator over the batches of an epoch; see [`Loader::epoch`].
 pub struct Batches {
@@ -22,7 +29,10 @@ struct Shared {
     order: Vec<usize>,
     batches: usize,
     state: Mutex<State>,
-    changed: Condvar,
+    /// The batch that the training loop wants is there.
+    finished: Condvar,
+    /// Workers may go on.
+    wanted: Condvar,
 }
 
 struct State {
@@ -30,8 +40,10 @@ struct State {
     claimed: usize,
     /// The batch that the training loop gets next.
     wanted: usize,
-    /// Finished batches by number; never more than the loader's `prefetch`.
+    /// Finished batches by number; never more than `ahead`.
     ready: HashMap<usize, Result<Batch>>,
+    /// How many batches may be ready or in preparation.
+    ahead: usize,
     /// Nobody wants any more.
     stopped: bool,
 }
@@ -40,7 +52,8 @@ impl Batches {
     pub(super) fn new(loader: Loader, epoch: u64, first: usize) -> Batches {
         let batches = loader.len();
         let next = first.min(batches);
-        let state = State { claimed: next, wanted: next, ready: HashMap::new(), stopped: false };
+        let ahead = loader.prefetch.unwrap_or(LEAST_AHEAD);
+        let state = State { claimed: next, wanted: next, ready: HashMap::new(), ahead, stopped: false };
         let workers = loader.workers.min(batches - next);
         let shared = Arc::new(Shared {
             order: loader.sampler.order(epoch),
@@ -48,7 +61,8 @@ impl Batches {
             epoch,
             batches,
             state: Mutex::new(state),
-            changed: Condvar::new(),
+            finished: Condvar::new(),
+            wanted: Condvar::new(),
         });
         let recorder = Recorder::current();
         let spawn = |number| {
@@ -89,8 +103,8 @@ impl Shared {
             if state.stopped || state.claimed == self.batches {
                 return;
             }
-            if state.claimed >= state.wanted + self.loader.prefetch {
-                state = self.changed.wait(state).expect("nothing panics while it holds the state");
+            if state.claimed >= state.wanted + state.ahead {
+                state = self.wanted.wait(state).expect("nothing panics while it holds the state");
                 continue;
             }
             let number = state.claimed;
@@ -100,8 +114,15 @@ impl Shared {
             let batch = self.load(number);
             drop(span);
             state = self.lock();
+            if let (None, Ok(batch)) = (self.loader.prefetch, &batch) {
+                let size = |x: &Tensor| x.elements() * x.dtype().size();
+                let bytes = size(&batch.input) + size(&batch.target);
+                state.ahead = (BYTES_AHEAD / bytes.max(1)).clamp(LEAST_AHEAD, MOST_AHEAD);
+            }
             state.ready.insert(number, batch);
-            self.changed.notify_all();
+            if number == state.wanted {
+                self.finished.notify_one();
+            }
         }
     }
 
@@ -111,10 +132,13 @@ impl Shared {
         loop {
             if let Some(batch) = state.ready.remove(&number) {
                 state.wanted = number + 1;
-                self.changed.notify_all();
+                // Not after every batch: each time that a worker wakes up, it interrupts the training step.
+                if state.claimed.saturating_sub(state.wanted) <= state.ahead / 2 {
+                    self.wanted.notify_all();
+                }
                 return batch;
             }
-            state = self.changed.wait(state).expect("nothing panics while it holds the state");
+            state = self.finished.wait(state).expect("nothing panics while it holds the state");
         }
     }
 }
@@ -143,7 +167,7 @@ impl Iterator for Batches {
 impl Drop for Batches {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
-        self.shared.changed.notify_all();
+        self.shared.wanted.notify_all();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

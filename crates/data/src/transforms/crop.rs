@@ -55,10 +55,20 @@ impl Transform for RandomCrop {
             check(picture, self.height, self.width, "random crop")?;
             return Ok(());
         };
-        picture.remake(self.height, self.width, |plane, row, column| {
-            let (row, column) = ((row + top).wrapping_sub(padding), (column + left).wrapping_sub(padding));
-            if row < height && column < width { plane[row * width + column] } else { 0.0 }
-        });
+        // The columns of the result that are in the image; the image begins before or in them.
+        let inside =
+            padding.saturating_sub(left).min(self.width)..(padding + width).saturating_sub(left).min(self.width);
+        let mut values = vec![0.0; picture.channels * self.height * self.width];
+        for (plane, to) in picture.planes().zip(values.chunks_exact_mut((self.height * self.width).max(1))) {
+            for (row, to) in to.chunks_exact_mut(self.width.max(1)).enumerate() {
+                let from = (row + top).wrapping_sub(padding);
+                if from < height && !inside.is_empty() {
+                    let start = from * width + inside.start + left - padding;
+                    to[inside.clone()].copy_from_slice(&plane[start..start + inside.len()]);
+                }
+            }
+        }
+        (picture.height, picture.width, picture.values) = (self.height, self.width, values);
         Ok(())
     }
 }
@@ -164,6 +174,30 @@ mod tests {
         assert_eq!(corners.len(), 9);
         assert!(corners.values().all(|count| (240..430).contains(count)), "{corners:?}");
         assert!(corners.contains_key(&vec![0, 0, 0, 1]) && corners.contains_key(&vec![12, 0, 0, 0]));
+    }
+
+    /// Crops smaller and larger than the border and the image, in every place: each has the pixels around its corner.
+    #[test]
+    fn a_crop_is_a_part_of_the_bordered_image() {
+        for (height, width, padding) in [(1, 2, 3), (1, 1, 6), (5, 4, 2), (7, 8, 2), (3, 3, 0)] {
+            for name in 0..200 {
+                let mut cropped = picture(3, 4);
+                cropped.map(|value| value + 1.0);
+                let original = cropped.clone();
+                let crop = RandomCrop::new(height, width).padding(padding);
+                crop.apply(&mut cropped, &mut Stream::new(0, [name, 0, 0, 0])).unwrap();
+                let pixel = |row: usize, column: usize| {
+                    let (row, column) = (row.wrapping_sub(padding), column.wrapping_sub(padding));
+                    if row < 3 && column < 4 { original.values[row * 4 + column] } else { 0.0 }
+                };
+                let corners =
+                    (0..=3 + 2 * padding - height).flat_map(|t| (0..=4 + 2 * padding - width).map(move |l| (t, l)));
+                let part = |(top, left)| -> Vec<f32> {
+                    (0..height * width).map(|i| pixel(top + i / width, left + i % width)).collect()
+                };
+                assert!(corners.map(part).any(|part| part == cropped.values), "{height} × {width}: {cropped:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Taking away the mean and dividing by the standard deviation, channel by channel.
 
+use hadal_kernels::simd::{Vectorized, vectorized};
+
 use super::{Picture, Transform, check_channels};
 use crate::Result;
 use crate::random::Stream;
@@ -27,11 +29,27 @@ impl Normalize {
     }
 }
 
+struct Shift<'a> {
+    plane: &'a mut [f32],
+    mean: f32,
+    std: f32,
+}
+
+impl Vectorized for Shift<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Shift { plane, mean, std } = self;
+        plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+    }
+}
+
 impl Transform for Normalize {
     fn apply(&self, picture: &mut Picture, _: &mut Stream) -> Result<()> {
         check_channels(picture, self.mean.len(), "normalize")?;
         for ((plane, mean), std) in picture.planes_mut().zip(&self.mean).zip(&self.std) {
-            plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
+            vectorized(Shift { plane, mean: *mean, std: *std });
         }
         Ok(())
     }

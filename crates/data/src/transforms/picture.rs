@@ -1,8 +1,24 @@
 //! The image that transforms work on.
 
 use hadal_core::{DType, Tensor};
+use hadal_kernels::simd::{Vectorized, vectorized};
 
-use crate::{Error, Result};
+use crate::{Error, Pixels, Result};
+
+/// Bytes to numbers from 0 to 1.
+struct Scale<'a> {
+    from: &'a [u8],
+    to: &'a mut [f32],
+}
+
+impl Vectorized for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.to.iter_mut().zip(self.from).for_each(|(to, &from)| *to = f32::from(from) / 255.0);
+    }
+}
 
 /// An image of `f32`; black is 0 and white is 1 until it is normalized.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +49,13 @@ impl Picture {
             other => return Err(Error::invalid(format!("a transform needs an image of u8 or f32, got {other}"))),
         };
         Ok(Picture { channels, height, width, values })
+    }
+
+    /// Becomes this image, 0 to 255 as 0 to 1, in the memory that it has.
+    pub fn take(&mut self, image: &Pixels) {
+        [self.channels, self.height, self.width] = image.shape;
+        self.values.resize(image.bytes.len(), 0.0);
+        vectorized(Scale { from: image.bytes, to: &mut self.values });
     }
 
     /// `[channels, height, width]` of `f32`.

@@ -116,6 +116,8 @@ fn images(random: &Random) -> Vec<Case> {
     vec![
         convolution("convolution", planes(18, [8, 12], 1, 10, 3, 1, 1), [1e-6, 2e-6]),
         convolution("convolution", planes(2, [24, 24], 1, 14, 3, 2, 1), [1e-6, 2e-6]),
+        convolution("convolution by Winograd", planes(20, [32, 32], 1, 8, 3, 1, 1), [1e-6, 2e-6]),
+        convolution("convolution by Winograd", planes(1, [16, 48], 1, 21, 3, 1, 1), [1e-6, 2e-6]),
         convolution("convolution", planes(1, [8, 8], 1, 40, 3, 1, 1), [1e-6, 2e-6]),
         convolution("convolution", planes(20, [3, 8], 1, 32, 3, 1, 1), [1e-6, 2e-6]),
         convolution("convolution", planes(64, [1, 2], 1, 40, 1, 1, 0), [1e-6, 2e-6]),

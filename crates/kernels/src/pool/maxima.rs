@@ -1,6 +1,7 @@
 //! The largest elements of windows and their places, and the way back.
 
 use super::split::{Band, Split, Tap, pack};
+use super::squares::Squares;
 use super::windows::Spans;
 use super::{Largest, PoolShape};
 use crate::number::Number;
@@ -11,6 +12,7 @@ use crate::threads::{SharedMut, for_chunks};
 pub(super) fn maxima<T: Largest>(shape: &PoolShape, x: &[T], y: &mut [T], indices: &mut [i32]) {
     let (spans, split, area, positions) = (shape.spans(), shape.split(), shape.area(), shape.positions());
     assert!(i32::try_from(area).is_ok(), "a plane of {area} elements has places beyond 2³¹");
+    let squares = T::SQUARES && shape.has_squares();
     let (y, indices) = (SharedMut::new(y), SharedMut::new(indices));
     for_chunks(shape.planes, shape.planes_of_task(), |planes| {
         let range = planes.start * positions..planes.end * positions;
@@ -22,6 +24,7 @@ pub(super) fn maxima<T: Largest>(shape: &PoolShape, x: &[T], y: &mut [T], indice
             largest_of_windows(shape, &spans, &x[plane * area..], &mut y[range.clone()], &mut indices[range]);
         };
         match &split {
+            _ if squares => dispatch(Squares { shape, planes: planes.len(), x, y, indices, plain }),
             Some(split) => scratch::with(split.copy_size() + split.band_size(), |room| {
                 scratch::with(split.band_size(), |places| {
                     dispatch(Maxima {
@@ -184,7 +187,7 @@ fn largest_of<S: Simd>(simd: S, band: Band<f32>, taps: &[Tap], y: &mut [f32], in
     simd.any(simd.eq(least, none))
 }
 
-fn as_unsigned(x: &mut [i32; LANES]) -> &mut [u32; LANES] {
+pub(super) fn as_unsigned(x: &mut [i32; LANES]) -> &mut [u32; LANES] {
     // SAFETY: both have one size and alignment, and all bits are a value of either.
     unsafe { &mut *std::ptr::from_mut(x).cast() }
 }

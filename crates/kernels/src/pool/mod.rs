@@ -5,6 +5,7 @@
 mod maxima;
 mod means;
 mod split;
+mod squares;
 mod windows;
 
 use crate::number::Number;
@@ -81,6 +82,16 @@ pub(crate) trait Largest: Number {
         take(x, rows, copy, nan);
     }
 
+    /// Whether there is [`squares`](Self::squares).
+    const SQUARES: bool = false;
+
+    /// The largest elements of a plane whose windows are squares, and their places; `rows` are the lengths of a row of
+    /// the input and of the output. The answer is whether all elements are finite: else the rest means nothing.
+    #[inline(always)]
+    fn squares<S: Simd>(_: S, _: &[Self], _rows: [usize; 2], _: &mut [Self], _: &mut [i32]) -> bool {
+        false
+    }
+
     /// The largest elements of a band of windows without NaN, and their places: the first of equals, and anything where
     /// none is larger than -∞. What lies behind the band may be overwritten. The answer is whether there is such a window.
     #[inline(always)]
@@ -119,6 +130,13 @@ impl Largest for f32 {
     #[inline(always)]
     fn take<S: Simd>(simd: S, x: &[f32], rows: Rows<f32>, copy: &mut [f32], nan: &mut [f32; LANES]) {
         take_vectors(simd, x, rows, copy, nan);
+    }
+
+    const SQUARES: bool = true;
+
+    #[inline(always)]
+    fn squares<S: Simd>(simd: S, x: &[f32], rows: [usize; 2], y: &mut [f32], indices: &mut [i32]) -> bool {
+        squares::squares(simd, x, rows, y, indices)
     }
 
     #[inline(always)]

@@ -91,6 +91,8 @@ fn shapes_equal_the_definition_for_all_threads() {
 fn vectors_choose_what_the_definition_chooses() {
     for shape in [
         strided([1, 6, 80], [1, 2, 2], 2, 0, 1),
+        strided([1, 6, 64], [1, 2, 2], 2, 0, 1),
+        strided([1, 5, 33], [1, 2, 2], 2, 0, 1),
         strided([1, 5, 30], [1, 2, 2], 2, 0, 1),
         strided([1, 4, 13], [1, 2, 2], 2, 0, 1),
         strided([1, 9, 37], [1, 3, 3], 1, 1, 1),
@@ -127,6 +129,7 @@ fn copies_equal_the_plain_windows() {
     for shape in [
         strided([1, 16, 16], [1, 3, 3], 2, 1, 1),
         strided([1, 13, 13], [1, 2, 2], 2, 0, 1),
+        strided([1, 6, 32], [1, 2, 2], 2, 0, 1),
         strided([1, 120, 150], [1, 3, 3], 2, 1, 1),
         strided([1, 150, 33], [1, 5, 4], 1, 2, 1),
         strided([5, 9, 20], [3, 2, 3], 2, 1, 1),

@@ -23,7 +23,7 @@ const WIDTH: usize = 32;
 /// Sums that are rounded by one task.
 const ROUNDED: usize = 1 << 15;
 
-/// A half-precision element: [`f16`] or [`bf16`].
+/// A half-precision element: [`struct@f16`] or [`bf16`].
 #[allow(private_bounds)]
 pub trait HalfElement: Half {}
 impl HalfElement for f16 {}

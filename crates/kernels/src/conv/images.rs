@@ -23,6 +23,7 @@ const TRANSPOSED: usize = 1 << 14;
 const RESULTS: usize = 1 << 16;
 /// Tasks that a convolution is cut into if its shape allows.
 const TASKS: usize = 16;
+
 /// Whether this is the way to go for a shape: even half-empty registers beat packing, as long as a group of images
 /// stays in the cache.
 pub(super) fn suits(shape: &ConvShape) -> bool {

@@ -127,14 +127,11 @@ pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
 }
 
-/// Infers and leaves an equation in the trace (none for a view), and a node on the tape as ever.
+/// Infers and leaves an equation in the trace, and a node on the tape as ever.
 fn traced(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
     let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
     let metas = op.infer(&metas)?;
-    let values = match views(&*op, inputs) {
-        Some(views) => views,
-        None => compile::equation(&op, inputs, &metas)?,
-    };
+    let values = compile::equation(&op, inputs, &metas)?;
     let node = records(inputs, &metas).then(|| remember(op, inputs, metas, &values));
     let outputs = values.into_iter().enumerate();
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
@@ -183,20 +180,16 @@ fn records(inputs: &[&Tensor], outputs: &[Meta]) -> bool {
         && outputs.iter().any(|m| m.dtype.is_float())
 }
 
-/// The outputs of a view, which are the input's elements.
-fn views(op: &dyn Op, inputs: &[&Tensor]) -> Option<SmallVec<[Data; 1]>> {
-    let [x] = inputs else { return None };
-    let view = |layout| Data { layout, dtype: x.dtype(), buffer: x.0.data.buffer.clone() };
-    Some(op.views(x.layout())?.into_iter().map(view).collect())
-}
-
 fn compute(op: &dyn Op, inputs: &[&Tensor], metas: &Metas) -> SmallVec<[Data; 1]> {
-    if let Some(views) = views(op, inputs) {
+    if let [x] = inputs
+        && let Some(layouts) = op.views(x.layout())
+    {
         debug_assert!(
-            views.iter().map(|view| &view.layout.shape).eq(metas.iter().map(|m| &m.shape)),
+            layouts.iter().map(|l| &l.shape).eq(metas.iter().map(|m| &m.shape)),
             "{op:?}: view and infer disagree"
         );
-        return views;
+        let view = |layout| Data { layout, dtype: x.dtype(), buffer: x.0.data.buffer.clone() };
+        return layouts.into_iter().map(view).collect();
     }
     let mut buffers: SmallVec<[Buffer; 1]> = metas.iter().map(|m| Buffer::recycled(m.bytes())).collect();
     let views: SmallVec<[Input; 4]> = inputs.iter().map(|t| Input::of(&t.0.data)).collect();

@@ -2,7 +2,7 @@
 
 use super::run::Program;
 use super::trace::{self, Guards};
-use super::{Graph, check, fuse, simplify};
+use super::{Graph, check, fuse, simplify, views};
 use crate::tensor::Meta;
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
@@ -77,7 +77,7 @@ impl Graphs {
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
         let (mut graph, guards) = trace::trace(&arguments, f)?;
-        for pass in [simplify::simplify, fuse::fuse] {
+        for pass in [simplify::simplify, views::views, fuse::fuse] {
             pass(&mut graph);
             if cfg!(debug_assertions)
                 && let Err(wrong) = check::check(&graph)

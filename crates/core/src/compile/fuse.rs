@@ -7,7 +7,7 @@
 
 use super::graph::{Equation, Graph, Member, Operand, Source, Value, ValueId, What};
 use crate::op::Kind;
-use crate::tensor::{Layout, Shape};
+use crate::tensor::Shape;
 use std::collections::HashMap;
 
 /// The most ops in a group: their tiles share the first two levels of cache.
@@ -112,7 +112,7 @@ fn fusible(graph: &Graph, equation: &Equation) -> Option<Shape> {
 
 /// Whether a value is read as it was made.
 fn is_whole(graph: &Graph, operand: &Operand) -> bool {
-    operand.layout == Layout::contiguous(&graph.values[operand.value].meta.shape)
+    operand.layout == graph.values[operand.value].layout
 }
 
 /// One equation of several, whose results are the values that leave the group.

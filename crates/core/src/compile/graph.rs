@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 /// What a compiled function does, as a list of equations; its `Display` form is one line for each.
 ///
-/// Values are blocks of bytes; an equation reads them through layouts, so that views are no equations.
+/// As it is traced, a view (`reshape`, `permute`) is an equation like others; before it is run, views become the layouts
+/// through which other equations read.
 pub struct Graph {
     pub(crate) values: Vec<Value>,
     pub(crate) equations: Vec<Equation>,
@@ -22,8 +23,10 @@ pub(crate) type ValueId = usize;
 
 /// The bytes that an equation makes, or that are given.
 pub(crate) struct Value {
-    /// Shape and type as they were made.
+    /// Shape and type.
     pub(crate) meta: Meta,
+    /// How its elements lie: without gaps, but for what is given.
+    pub(crate) layout: Layout,
     pub(crate) bytes: usize,
     /// The bytes of a constant.
     pub(crate) constant: Option<Arc<Buffer>>,
@@ -123,8 +126,7 @@ impl Graph {
 
     fn operand(&self, operand: &Operand) -> String {
         let (name, value) = (self.name(operand.value), &self.values[operand.value]);
-        let whole = Layout::contiguous(&value.meta.shape);
-        match operand.layout == whole {
+        match operand.layout == value.layout {
             true => name,
             false => format!("{name} as {}", operand.layout.shape),
         }

@@ -1,6 +1,6 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
+//! The passes, one file each: `trace` → `simplify` → `views` → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
 //! builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole story.
 
 mod cache;
@@ -13,6 +13,7 @@ mod run;
 mod simplify;
 mod tiles;
 mod trace;
+mod views;
 
 pub use cache::{Function, Graphs};
 pub use graph::Graph;

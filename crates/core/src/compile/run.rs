@@ -3,8 +3,9 @@
 use super::graph::{Equation, Graph, Operand, ValueId, What};
 use super::plan::{Plan, plan};
 use crate::op::{Input, Output};
-use crate::tensor::{Buffer, Meta};
-use crate::{Result, Tensor, profile};
+use crate::run::copy::gather;
+use crate::tensor::{Buffer, Layout, Meta};
+use crate::{Result, Tensor, dispatch, profile};
 use smallvec::SmallVec;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -121,7 +122,12 @@ impl Program {
             What::Load(param) => {
                 frame.slots[outputs[0]] = Slot::Shared(param.with(|value| value.0.data.buffer.clone()));
             }
-            What::Store(param) => param.replace(&inputs[0].tensor(frame.slots[inputs[0].value].share())),
+            What::Store(param) => {
+                let value = inputs[0].tensor(frame.slots[inputs[0].value].share());
+                let whole = value.is_contiguous() && value.0.data.buffer.len() == value.meta().bytes();
+                // A part of something larger would keep all of that.
+                param.replace(&if whole { value } else { copied(&value) });
+            }
             What::Effect(effect) => {
                 let given: Vec<Tensor> = inputs.iter().map(|o| o.tensor(frame.slots[o.value].share())).collect();
                 (effect.run)(&given)?;
@@ -164,4 +170,12 @@ impl Program {
             frame.slots[value] = Slot::Own(buffer);
         }
     }
+}
+
+/// The same elements in a buffer of their own.
+fn copied(value: &Tensor) -> Tensor {
+    let data = &value.0.data;
+    let mut buffer = Buffer::recycled(value.meta().bytes());
+    dispatch!(moves value.dtype(), T => gather(data.buffer.slice::<T>(), &data.layout, buffer.slice_mut()));
+    Tensor::of_buffer(buffer, Layout::contiguous(value.shape()), value.dtype())
 }

@@ -17,13 +17,16 @@ const SMALL: usize = 64;
 /// Common subexpressions: the same op with the same settings on the same operands makes the same bits.
 fn merge_equal(graph: &mut Graph) {
     let mut same: Vec<ValueId> = (0..graph.values.len()).collect();
-    let mut constants: HashMap<(Vec<u8>, crate::DType), ValueId> = HashMap::new();
+    let mut constants: HashMap<(Vec<u8>, String), ValueId> = HashMap::new();
     for (id, value) in graph.values.iter().enumerate() {
-        if let Some(constant) = &value.constant
-            && constant.len() <= SMALL
-        {
-            same[id] = *constants.entry((constant.bytes().to_vec(), value.meta.dtype)).or_insert(id);
-        }
+        let Some(constant) = &value.constant else { continue };
+        // Large ones are told apart by where they are.
+        let bytes = match constant.len() {
+            0..=SMALL => constant.bytes().to_vec(),
+            _ => constant.bytes().as_ptr().addr().to_ne_bytes().to_vec(),
+        };
+        let kind = format!("{:?} {:?} {}", value.meta, value.layout, constant.len());
+        same[id] = *constants.entry((bytes, kind)).or_insert(id);
     }
     let mut known: HashMap<(String, Vec<String>), Vec<ValueId>> = HashMap::new();
     for equation in &mut graph.equations {

@@ -26,8 +26,6 @@ struct Trace {
     /// Parameters that were made within the trace: what becomes of them is seen through their values alone.
     born: HashMap<usize, Param>,
     guards: Guards,
-    /// Values that stand for buffers of constants.
-    constants: HashMap<usize, ValueId>,
 }
 
 /// What a graph takes for granted besides the shapes of its arguments.
@@ -78,8 +76,8 @@ pub(crate) fn trace(arguments: &[Meta], f: impl FnOnce(&[Tensor]) -> Result<Vec<
     }
     let number = NUMBERS.fetch_add(1, Relaxed);
     let graph = Graph { values: Vec::new(), equations: Vec::new(), inputs: Vec::new(), outputs: Vec::new() };
-    let (current, born, guards, constants) = Default::default();
-    TRACE.replace(Some(Trace { number, graph, current, born, guards, constants }));
+    let (current, born, guards) = Default::default();
+    TRACE.replace(Some(Trace { number, graph, current, born, guards }));
     TRACING.set(true);
     let _leave = Leave;
     let inputs = with(|trace| {
@@ -130,27 +128,27 @@ impl Trace {
         let id = TracedId { trace: self.number, value: self.graph.values.len() };
         let bytes = meta.bytes();
         let buffer = Arc::new(Buffer::traced(id, bytes));
-        let data = Data { layout: Layout::contiguous(&meta.shape), dtype: meta.dtype, buffer };
-        self.graph.values.push(Value { meta, bytes, constant: None });
+        let layout = Layout::contiguous(&meta.shape);
+        let data = Data { layout: layout.clone(), dtype: meta.dtype, buffer };
+        self.graph.values.push(Value { meta, layout, bytes, constant: None });
         data
     }
 
     fn operand(&mut self, tensor: &Tensor) -> Result<Operand> {
         let Data { layout, dtype, buffer } = &tensor.0.data;
         let value = match buffer.traced_id() {
-            Some(id) if id.trace == self.number => id.value,
+            Some(id) if id.trace == self.number => {
+                let Value { layout, .. } = &self.graph.values[id.value];
+                return Ok(Operand { value: id.value, layout: layout.clone(), dtype: *dtype });
+            }
             Some(_) => return Err(escaped()),
-            None => self.constant(tensor, buffer),
+            None => {
+                let (layout, bytes, constant) = (layout.clone(), buffer.len(), Some(buffer.clone()));
+                self.graph.values.push(Value { meta: tensor.meta(), layout, bytes, constant });
+                self.graph.values.len() - 1
+            }
         };
         Ok(Operand { value, layout: layout.clone(), dtype: *dtype })
-    }
-
-    fn constant(&mut self, tensor: &Tensor, buffer: &Arc<Buffer>) -> ValueId {
-        let values = &mut self.graph.values;
-        *self.constants.entry(Arc::as_ptr(buffer).addr()).or_insert_with(|| {
-            values.push(Value { meta: tensor.meta(), bytes: buffer.len(), constant: Some(buffer.clone()) });
-            values.len() - 1
-        })
     }
 
     fn push(&mut self, what: What, inputs: Vec<Operand>, outputs: Vec<ValueId>) {
@@ -183,10 +181,11 @@ pub(crate) fn load(param: &Param, real: &Tensor) -> Tensor {
             return current.clone();
         }
         trace.guard(param, real);
-        let data = Data { layout: real.layout().clone(), ..trace.fresh(real.meta()) };
-        let value = trace.graph.values.len() - 1;
-        trace.graph.values[value].bytes = real.0.data.buffer.len();
-        trace.push(What::Load(param.clone()), Vec::new(), vec![value]);
+        let data = trace.fresh(real.meta());
+        let number = trace.graph.values.len() - 1;
+        let value = &mut trace.graph.values[number];
+        (value.layout, value.bytes) = (real.layout().clone(), real.0.data.buffer.len());
+        trace.push(What::Load(param.clone()), Vec::new(), vec![number]);
         let tensor = param.attach(data);
         trace.current.insert(param.key(), tensor.clone());
         tensor

@@ -26,6 +26,7 @@ pub use trace::{effect, is_tracing, outside_trace};
 
 use crate::{Result, Tensor};
 use cache::Kept;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -130,6 +131,12 @@ impl CompiledGraph {
     /// The bytes that a run needs for values between equations.
     pub fn memory(&self) -> usize {
         self.0.memory()
+    }
+}
+
+impl fmt::Display for CompiledGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

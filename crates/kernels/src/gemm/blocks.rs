@@ -34,6 +34,8 @@ const BLOCK_COLUMNS: usize = 256;
 const NARROW_COLUMNS: usize = 128;
 /// … and the least panels of rows: the first of them, which packs B, waits for memory.
 const LOW_PANELS: usize = 9;
+/// A matrix of so many bytes is not far away when it is read again.
+const NEAR_BYTES: usize = 4 << 20;
 /// Rows that are packed together take at most this much of the second-level cache.
 const ROWS_BYTES: usize = 256 << 10;
 /// Below this many multiply-adds a product is one task: about ten microseconds of work.
@@ -388,10 +390,13 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         self.m * panel / self.panels()
     }
 
-    /// Rows of A that lie along k are read where they are. Of a transpose every step is in another page: it is packed,
-    /// unless it is read a few times only.
+    /// Rows of A that lie along k are read where they are, unless many blocks of columns fetch them from memory: panels
+    /// come evenly, asked for by the tiles before. Of a transpose every step is in another page: it is packed, unless
+    /// it is read a few times only.
     fn reads_a_directly(&self) -> bool {
-        self.a.strided().is_some_and(|a| a.step == 1 || (a.lane == 1 && self.n <= 2 * self.kernels.columns()))
+        let near = self.m * self.k * size_of::<T>() <= NEAR_BYTES || self.n < 4 * BLOCK_COLUMNS;
+        let few = self.n <= 2 * self.kernels.columns();
+        self.a.strided().is_some_and(|a| (a.step == 1 && near) || (a.lane == 1 && few))
     }
 
     /// Whether the first panel of rows packs B as it reads it: where its columns lie side by side.

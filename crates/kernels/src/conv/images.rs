@@ -8,7 +8,7 @@
 
 use super::taps::Taps;
 use super::{ConvShape, Finish};
-use crate::gemm::{Element, LANES, Tile, Walk, transpose, transpose_into};
+use crate::gemm::{Element, LANES, Next, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -255,7 +255,7 @@ impl<T: Element> Panel<'_, T> {
                         table: steps.as_ptr(),
                         c: pair.map(|(result, _)| c.wrapping_add(result)),
                         c_row,
-                        next_c: std::ptr::null(),
+                        next: Next::NONE,
                         lanes: [kernels.lanes; 2],
                         resume: false,
                         row_bias: [std::ptr::null(); 2],

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use super::taps::Axis;
 use super::{ConvShape, Finish};
-use crate::gemm::{Element, Tile, Walk, transpose, transpose_into};
+use crate::gemm::{Element, Next, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
@@ -408,7 +408,7 @@ impl Product<'_> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(kernels.lanes)],
                     c_row: rows[1],
-                    next_c: std::ptr::null(),
+                    next: Next::NONE,
                     lanes: [kernels.lanes; 2],
                     resume: false,
                     row_bias: [std::ptr::null(); 2],
@@ -416,7 +416,7 @@ impl Product<'_> {
                 };
                 // SAFETY: the planes have these tiles with whole registers of channels, the weight a panel of `width`
                 // columns; these columns of the point are this task's alone.
-                unsafe { kernels.compute(tiles.len(), registers, Walk::Strides, &tile) };
+                unsafe { kernels.compute(tiles.len(), registers, Walk::Rows, &tile) };
             }
         }
     }

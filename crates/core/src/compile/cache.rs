@@ -85,7 +85,8 @@ impl Graphs {
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
         let (mut graph, guards) = trace::trace(&arguments, self.inference, f)?;
-        let exact = [simplify::simplify, views::views, rewrite::bound, rewrite::prepare, fuse::fuse];
+        let exact =
+            [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound, rewrite::prepare, fuse::fuse];
         let passes = match self.inference {
             // Before bounds, which stand behind the normalization.
             true => [&exact[..2], &[rewrite::fold_affine], &exact[2..]].concat(),

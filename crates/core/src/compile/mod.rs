@@ -20,7 +20,7 @@ pub use cache::{Function, Graphs};
 pub use graph::Graph;
 pub use results::Results;
 pub(crate) use rewrite::AsItIs;
-pub use rewrite::Rewrites;
+pub use rewrite::{Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
 pub use trace::{effect, is_tracing, outside_trace};
 

@@ -1,5 +1,6 @@
 //! Rewrites: what an op in a graph can take over from the op behind it, or do ahead of a run.
 //!
+//! * The gradient of a maximum of what a ReLU gave is gated before it is placed.
 //! * A bound (ReLU and the like) is applied by the convolution before it, while its results are in the cache.
 //! * Weights that are constants are packed once.
 //! * In a graph for inference, a channel's scale and shift (batch normalization) are folded into the weights before them.
@@ -24,6 +25,11 @@ pub trait Rewrites {
         None
     }
 
+    /// What part the op has in the gradient of a maximum that follows a ReLU.
+    fn part(&self) -> Option<Part> {
+        None
+    }
+
     /// For an op that multiplies each channel (axis 1) of its first input by a number, and adds one: the two vectors.
     fn channel_affine(&self, _constants: &[Option<Tensor>]) -> Option<(Tensor, Tensor)> {
         None
@@ -43,6 +49,17 @@ pub trait Rewrites {
     fn prepared(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         None
     }
+}
+
+/// The ops around maxima of what a ReLU gave, whose gradients can change places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// `x → y, index`: each `y` is one of `x`, and `index` says which.
+    PicksMaxima,
+    /// `y, index → x`: each of `y` is added to zeros at its index.
+    PlacesMaxima,
+    /// `g, y → x`, element by element: `g`, or 0, whichever `y` says.
+    Gates,
 }
 
 /// An op that is taken as it is.
@@ -80,6 +97,46 @@ pub(super) fn bound(graph: &mut Graph) {
         take_over(graph, before, at);
     }
     graph.equations.retain(|equation| !is_taken(equation));
+}
+
+/// Gates the gradients of maxima before they are placed, where there are few of them, instead of after.
+///
+/// Where an element was not the maximum its gradient is 0 either way; where it was, the maximum is the element, and gates as
+/// it does. The ReLU's results are then not needed for the gradient.
+pub(super) fn gate_maxima(graph: &mut Graph) {
+    let part = |equation: &Equation| match &equation.what {
+        What::Op(op) => op.rewrites().part(),
+        _ => None,
+    };
+    let whole = |graph: &Graph, o: &Operand| o.layout == graph.values[o.value].layout;
+    for at in 0..graph.equations.len() {
+        let gate = &graph.equations[at];
+        let (Some(Part::Gates), Some((before, _))) = (part(gate), followed(graph, at)) else { continue };
+        let place = &graph.equations[before];
+        if part(place) != Some(Part::PlacesMaxima) {
+            continue;
+        }
+        let (y, index) = (&gate.inputs[1], &place.inputs[1]);
+        let picks = |e: &&Equation| part(e) == Some(Part::PicksMaxima) && e.outputs[1] == index.value;
+        let Some(pick) = graph.equations[..before].iter().find(picks) else { continue };
+        let maxima = pick.outputs[0];
+        let meta = graph.values[maxima].meta.clone();
+        if pick.inputs[0] != *y || ![y, index].iter().all(|o| whole(graph, o)) || place.inputs[0].meta() != meta {
+            continue;
+        }
+        // The two equations change places: what was placed and then gated is gated and then placed.
+        let layout = graph.values[maxima].layout.clone();
+        let gated = place.outputs[0];
+        let bytes = graph.values[maxima].bytes;
+        graph.values[gated] = Value { meta, layout: layout.clone(), bytes, constant: None };
+        let (first, second) = graph.equations.split_at_mut(at);
+        let (place, gate) = (&mut first[before], &mut second[0]);
+        std::mem::swap(&mut place.what, &mut gate.what);
+        std::mem::swap(&mut place.module, &mut gate.module);
+        let dtype = place.inputs[0].dtype;
+        gate.inputs = vec![Operand { value: gated, layout: layout.clone(), dtype }, place.inputs[1].clone()];
+        place.inputs[1] = Operand { value: maxima, layout, dtype };
+    }
 }
 
 /// Prepares ops whose inputs are constants.

@@ -2,7 +2,7 @@
 
 use super::{Graphs, compile, effect};
 use crate::random::Generator;
-use crate::{Convolution, DType, Param, Tensor, attempt, detect_anomaly, no_grad, warnings};
+use crate::{Convolution, DType, Param, Pooling, Tensor, attempt, detect_anomaly, no_grad, warnings};
 
 fn bytes(tensors: &[Tensor]) -> Vec<Vec<u8>> {
     tensors.iter().map(Tensor::to_bytes).collect()
@@ -297,4 +297,20 @@ fn a_convolution_applies_the_relu_behind_it() {
         vec![y.relu(), y.sum(..)]
     };
     assert!(same(f, &[x, w]).contains("relu"));
+}
+
+#[test]
+fn gradients_of_maxima_are_gated_before_they_are_placed() {
+    let (x, w) = (numbers(&[3, 2, 12, 14], 1), numbers(&[5, 2, 3, 3], 2));
+    for pooling in [Pooling::new(2), Pooling::new(3).stride(2).padding(1), Pooling::new(3).stride(1)] {
+        let f = |x: &[Tensor]| {
+            let w = x[1].requires_grad();
+            let loss = x[0].conv2d(&w, None, &Convolution::new()).relu().max_pool2d(&pooling).square().sum(..);
+            vec![loss.backward().of(&w).unwrap().clone(), loss]
+        };
+        let graph = same(f, &[x.clone(), w.clone()]);
+        // The gate is the one line with that name; of the two poolings the second places.
+        let (gate, place) = (graph.find("relu_grad").unwrap(), graph.rfind("max_pool2d").unwrap());
+        assert!(gate < place, "{graph}");
+    }
 }

@@ -1,5 +1,6 @@
 //! `relu`: `max(x, 0)`, element by element (Nair & Hinton 2010).
 
+use crate::compile::Part;
 use crate::ops::prelude::*;
 
 #[derive(Debug)]
@@ -67,6 +68,10 @@ impl Op for ReluSlope {
         one(x[0].clone())
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(numbers y[0].dtype(), T => {
             let zero = T::from_i64(0);
@@ -81,6 +86,12 @@ impl Op for ReluSlope {
     /// Linear in g, flat in y.
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || through(&g.of(0), &g.input(1))), g.when(1, || g.of(0).zeros_like())]
+    }
+}
+
+impl Rewrites for ReluSlope {
+    fn part(&self) -> Option<Part> {
+        Some(Part::Gates)
     }
 }
 

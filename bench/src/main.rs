@@ -10,6 +10,7 @@
 //! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
 //! cargo run --release -p hadal-bench -- errors                      # every kernel against f64
 //! cargo run --release -p hadal-bench -- fit --data DATA             # whole training runs against the bare step
+//! cargo run --release -p hadal-bench -- memory                      # peak memory of training steps beside PyTorch's
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
@@ -23,6 +24,7 @@ mod errors;
 mod fit;
 mod growth;
 mod machine;
+mod memory;
 mod ops;
 mod peer;
 mod profile;
@@ -91,6 +93,11 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Show the peak memory of training steps, eager and compiled, beside that of other frameworks.
+    Memory(memory::Options),
+    /// The training steps of `memory`, in a process of their own.
+    #[command(hide = true)]
+    MemoryRun(memory::Run),
     /// The training steps of `bits`, in a process of their own.
     #[command(hide = true)]
     BitsRun(bits::Run),
@@ -144,6 +151,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::Errors) => errors::print()?,
         Some(Command::Fit { names, data, rounds }) => fit::measure(&names, &data, rounds, threads, json)?,
         Some(Command::BitsRun(run)) => run.process(),
+        Some(Command::Memory(options)) => options.measure(threads)?,
+        Some(Command::MemoryRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,

@@ -1,37 +1,51 @@
 //! The operators, one file a group. Each file ends with what it needs and begins with its table.
 
 mod arithmetic;
+mod attention;
 mod cast;
 mod compare;
 mod constant;
 mod control;
+mod conv;
 mod gather;
 mod layout;
 mod linear;
+mod loss;
 mod map;
 mod norm;
+mod pool;
+mod quantize;
 mod reduce;
 mod sequence;
 mod text;
+mod window;
 
 use crate::registry::Operator;
 
 /// The tables of the default domain.
 pub(crate) const STANDARD: &[&[Operator]] = &[
     arithmetic::OPERATORS,
+    attention::OPERATORS,
     cast::OPERATORS,
     compare::OPERATORS,
     constant::OPERATORS,
     control::OPERATORS,
+    conv::OPERATORS,
     gather::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
+    loss::OPERATORS,
     map::OPERATORS,
     norm::OPERATORS,
+    pool::OPERATORS,
+    quantize::OPERATORS,
     reduce::OPERATORS,
     sequence::OPERATORS,
     text::OPERATORS,
 ];
+
+/// Operators that are still being tried out: domain `ai.onnx.preview`.
+pub(crate) const PREVIEW: &[&[Operator]] = &[attention::PREVIEW];
 
 /// What an operator's file needs.
 mod prelude {

@@ -33,7 +33,10 @@ struct Domain {
     tables: &'static [&'static [Operator]],
 }
 
-const DOMAINS: &[Domain] = &[Domain { name: "", versions: (7, 28), tables: ops::STANDARD }];
+const DOMAINS: &[Domain] = &[
+    Domain { name: "", versions: (7, 28), tables: ops::STANDARD },
+    Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
+];
 
 /// The canonical name of a domain.
 pub(crate) fn canonical(domain: &str) -> &str {

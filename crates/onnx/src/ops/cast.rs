@@ -59,6 +59,11 @@ pub(super) fn to_element(value: &Value, to: ElementType) -> Result<Value> {
     convert(value, to, Rounding { saturate: true, direction: Direction::Up })
 }
 
+/// `value` as floats of type `to`; what is too large becomes the largest number, or infinity or NaN.
+pub(super) fn rounded(value: &Value, to: ElementType, saturate: bool) -> Result<Value> {
+    convert(value, to, Rounding { saturate, direction: Direction::Up })
+}
+
 fn convert(value: &Value, to: ElementType, rounding: Rounding) -> Result<Value> {
     let (tensor, from) = match value {
         Value::Strings(strings) if to == ElementType::String => return Ok(strings.clone().into()),

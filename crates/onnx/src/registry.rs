@@ -28,13 +28,16 @@ pub(crate) struct Operator {
 struct Domain {
     /// As models write it. The default domain has an empty name.
     name: &'static str,
-    /// The oldest and the newest version that is understood.
+    /// The oldest and the newest version that is understood. In the default domain, most operators have lines from
+    /// version 6 or 7 on only.
     versions: (i64, i64),
     tables: &'static [&'static [Operator]],
 }
 
 const DOMAINS: &[Domain] = &[
-    Domain { name: "", versions: (7, 28), tables: ops::STANDARD },
+    Domain { name: "", versions: (1, 28), tables: ops::STANDARD },
+    Domain { name: "ai.onnx.ml", versions: (1, 5), tables: ops::MACHINE_LEARNING },
+    Domain { name: "ai.onnx.preview.training", versions: (1, 1), tables: ops::TRAINING },
     Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
 ];
 

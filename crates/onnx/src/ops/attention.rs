@@ -43,7 +43,7 @@ fn heads_joined(x: &Tensor) -> Result<Tensor> {
 fn for_queries(x: &Tensor, heads: usize) -> Result<Tensor> {
     match x.size(1) {
         own if own == heads => Ok(x.clone()),
-        own if own > 0 && heads % own == 0 => x.try_repeat_interleave(heads / own, 1),
+        own if own > 0 && heads.is_multiple_of(own) => x.try_repeat_interleave(heads / own, 1),
         own => invalid(format!("{heads} query heads cannot share {own} key heads")),
     }
 }
@@ -136,7 +136,7 @@ impl Bias {
         let hidden = f64::NEG_INFINITY;
         Ok(match (&self.allowed, &self.added) {
             (Some(allowed), Some(added)) => Some(allowed.try_where_(&added.try_to_dtype(dtype)?, hidden)?),
-            (Some(allowed), None) => Some(allowed.try_where_(&Tensor::zeros_with((), dtype), hidden)?),
+            (Some(allowed), None) => Some(allowed.try_where_(Tensor::zeros_with((), dtype), hidden)?),
             (None, Some(added)) => Some(added.try_to_dtype(dtype)?),
             (None, None) => None,
         })
@@ -217,7 +217,7 @@ fn weighted(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Bias, how: &Sco
     // A query that sees nothing has no weights, whatever its scores are.
     if let Some(added) = &added {
         let blind = added.try_amax_keepdim(-1)?.try_isneginf()?;
-        weights = blind.try_where_(&weights.zeros_like(), &weights)?;
+        weights = blind.try_where_(weights.zeros_like(), &weights)?;
     }
     let weights = weights.try_to_dtype(dtype)?;
     let shown = [raw, capped, biased, weights.clone()][how.shown].clone();

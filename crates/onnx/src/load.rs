@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Nodes beyond this number are refused: functions that call functions can make a small file into any number.
-const MOST_NODES: usize = 1 << 20;
+const MOST_NODES: usize = 1 << 18;
 
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
@@ -361,5 +361,86 @@ fn mark_last_reads(steps: &mut [Step], outputs: &[usize], places: usize) {
         for read in reads.iter_mut().rev() {
             read.last = !std::mem::replace(&mut needed[read.place], true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    fn node(operator: &str, domain: &str, inputs: &[&str], outputs: &[&str]) -> wire::Node {
+        let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
+        let (operator, domain) = (operator.to_owned(), domain.to_owned());
+        wire::Node { operator, domain, inputs: names(inputs), outputs: names(outputs), ..Default::default() }
+    }
+
+    fn port(name: &str) -> wire::ValueInfo {
+        wire::ValueInfo { name: name.to_owned(), r#type: None }
+    }
+
+    fn error(nodes: Vec<wire::Node>, functions: Vec<wire::Function>) -> String {
+        let graph = wire::Graph { nodes, inputs: vec![port("x")], outputs: vec![port("y")], ..Default::default() };
+        let imports = [("", 18), ("local", 1)];
+        let opset_import = imports.map(|(d, version)| wire::OperatorSet { domain: d.into(), version }).to_vec();
+        let graph = Some(Box::new(graph));
+        let model = wire::Model { ir_version: 8, graph, opset_import, functions, ..Default::default() };
+        crate::Model::from_bytes(model.encode_to_vec()).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_order_of_nodes_is_checked() {
+        let swapped = vec![node("Relu", "", &["a"], &["y"]), node("Abs", "", &["x"], &["a"])];
+        assert_eq!(
+            error(swapped, vec![]),
+            "ONNX model: the nodes are not in an order in which they can be run: Relu (which computes `y`) uses `a`, \
+             which Abs (which computes `a`) computes later"
+        );
+        let unknown = vec![node("Relu", "", &["a"], &["y"])];
+        assert_eq!(error(unknown, vec![]), "ONNX model: Relu (which computes `y`) uses `a`, which nothing computes");
+        let twice = vec![node("Relu", "", &["x"], &["y"]), node("Abs", "", &["x"], &["y"])];
+        assert_eq!(error(twice, vec![]), "ONNX model: Abs (which computes `y`): computes `y` a second time");
+        assert_eq!(error(vec![], vec![]), "ONNX model: nothing computes output `y`");
+    }
+
+    fn function(name: &str, nodes: Vec<wire::Node>) -> wire::Function {
+        let (inputs, outputs) = (vec!["x".into()], vec!["y".into()]);
+        wire::Function { name: name.into(), domain: "local".into(), inputs, outputs, nodes, ..Default::default() }
+    }
+
+    #[test]
+    fn a_function_that_calls_itself_is_an_error() {
+        let endless = function("f", vec![node("f", "local", &["x"], &["y"])]);
+        let message = error(vec![node("f", "local", &["x"], &["y"])], vec![endless]);
+        assert!(message.ends_with("graphs are nested more than 64 deep"), "{message}");
+    }
+
+    /// f0 calls f1 twice, which calls f2 twice, and so on: 2^40 nodes from forty functions.
+    #[test]
+    fn functions_cannot_multiply_without_limit() {
+        let calls = |i: usize| {
+            let next = format!("f{}", i + 1);
+            vec![node(&next, "local", &["x"], &["a"]), node(&next, "local", &["a"], &["y"])]
+        };
+        let mut functions: Vec<_> = (0..40).map(|i| function(&format!("f{i}"), calls(i))).collect();
+        functions.push(function("f40", vec![node("Relu", "", &["x"], &["y"])]));
+        let message = error(vec![node("f0", "local", &["x"], &["y"])], functions);
+        assert!(message.ends_with("the model has more than 262144 nodes"), "{message}");
+    }
+
+    #[test]
+    fn values_are_given_up_after_their_last_use() {
+        let graph = wire::Graph {
+            nodes: vec![node("Mul", "", &["x", "x"], &["a"]), node("Add", "", &["a", "x"], &["y"])],
+            inputs: vec![port("x")],
+            outputs: vec![port("y")],
+            ..Default::default()
+        };
+        let model = wire::Model::default();
+        let opset = wire::OperatorSet { domain: String::new(), version: 18 };
+        let model = wire::Model { graph: Some(Box::new(graph)), opset_import: vec![opset], ..model };
+        let graph = Loader::new(&model, None).model(&model).unwrap();
+        let lasts = graph.steps.iter().map(|s| s.inputs.iter().flatten().map(|r| r.last).collect::<Vec<_>>());
+        assert_eq!(lasts.collect::<Vec<_>>(), [[false, false], [true, true]]);
     }
 }

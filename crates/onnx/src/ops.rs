@@ -14,6 +14,7 @@ mod learning;
 mod linear;
 mod loss;
 mod map;
+mod microsoft;
 mod ml;
 mod norm;
 mod pool;
@@ -55,6 +56,9 @@ pub(crate) const STANDARD: &[&[Operator]] = &[
     signal::OPERATORS,
     text::OPERATORS,
 ];
+
+/// The tables of `com.microsoft`.
+pub(crate) use microsoft::TABLES as MICROSOFT;
 
 /// The tables of `ai.onnx.ml`.
 pub(crate) use ml::TABLES as MACHINE_LEARNING;

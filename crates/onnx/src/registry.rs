@@ -38,6 +38,7 @@ const DOMAINS: &[Domain] = &[
     Domain { name: "", versions: (1, 28), tables: ops::STANDARD },
     Domain { name: "ai.onnx.ml", versions: (1, 5), tables: ops::MACHINE_LEARNING },
     Domain { name: "ai.onnx.preview.training", versions: (1, 1), tables: ops::TRAINING },
+    Domain { name: "com.microsoft", versions: (1, 1), tables: ops::MICROSOFT },
     Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
 ];
 

@@ -48,6 +48,14 @@ fn results_are_those_of_onnxruntime() {
     assert_eq!(difference("quantized"), 0.0);
 }
 
+/// Operators of `com.microsoft`. Among the quantized ones some products are real numbers.
+#[test]
+fn contrib_operators_are_those_of_onnxruntime() {
+    for name in ["contrib_float", "contrib_attention", "contrib_quantized"] {
+        assert!(difference(name) < 5e-6, "{name}: {}", difference(name));
+    }
+}
+
 #[test]
 fn ports_have_names_and_types() {
     let model = load("control");

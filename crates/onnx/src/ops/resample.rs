@@ -321,7 +321,7 @@ fn corners(node: &Node) -> Result<Corners> {
     Ok(if node.flag("align_corners")? { Corners::Centres } else { Corners::Edges })
 }
 
-fn grid_sample(node: &Node) -> Result<Run> {
+pub(super) fn grid_sample(node: &Node) -> Result<Run> {
     let words = ["linear", "bilinear", "nearest", "cubic", "bicubic"];
     let modes = [
         Interpolation::Linear,

@@ -106,7 +106,7 @@ enum Command {
 struct Comparison {
     /// Workloads by number or name (W1, W5_mlp_seed4, W10_conv2d); all without.
     workloads: Vec<String>,
-    /// Other frameworks: torch, torch-fused, torch-channels-last, torch-compile, torch-out, jax, keras, keras-xla,
+    /// Others: hadal-compiled (the step as a compiled function), torch, torch-fused, torch-channels-last, torch-compile, torch-out, jax, keras, keras-xla,
     /// onnxruntime, burn, candle. The last two are compiled when they are first asked for, which takes minutes.
     #[arg(long, value_delimiter = ',')]
     against: Vec<String>,
@@ -204,6 +204,7 @@ fn runners(
         vec![if cold { Box::new(Fresh::hadal()?) } else { Box::new(Hadal::new(workload)) }];
     for name in &arguments.against {
         let started: Result<Box<dyn Runner>, _> = match cold {
+            false if name == "hadal-compiled" => Hadal::compiled(workload).map(|hadal| Box::new(hadal) as _),
             true => Fresh::peer(name, python, peers).map(|fresh| Box::new(fresh) as _),
             false => Child::start(python, peers, name, &workload.name, threads).map(|child| Box::new(child) as _),
         };

@@ -34,18 +34,25 @@ pub fn hadal_version() -> String {
 
 /// This library.
 pub struct Hadal {
+    name: &'static str,
     step: Box<dyn FnMut()>,
 }
 
 impl Hadal {
     pub fn new(workload: &Workload) -> Hadal {
-        Hadal { step: workload.prepare() }
+        Hadal { name: "hadal", step: workload.prepare() }
+    }
+
+    /// The workload's step as a compiled function.
+    pub fn compiled(workload: &Workload) -> Result<Hadal, Box<dyn Error>> {
+        let step = workload.prepare_compiled().ok_or("there is nothing to compile")?;
+        Ok(Hadal { name: "hadal-compiled", step })
     }
 }
 
 impl Runner for Hadal {
     fn name(&self) -> String {
-        "hadal".into()
+        self.name.into()
     }
 
     fn versions(&self) -> String {

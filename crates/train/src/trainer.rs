@@ -338,7 +338,7 @@ impl<M: Layer> Trainer<M> {
     ) -> Result<()> {
         for callback in callbacks {
             let Run { epoch, epochs, batch, batches, .. } = *run;
-            let (model, optimizer) = (&self.model, &mut self.optimizer);
+            let (model, optimizer) = (&self.model, &self.optimizer);
             let logs = &mut run.logs;
             hook(&mut **callback, &mut State { model, optimizer, epoch, epochs, batch, batches, logs, stop })?;
         }

@@ -117,18 +117,19 @@ impl<'m> Loader<'m> {
         let main = scope.stack.len() == 1;
         let inputs = graph.inputs.iter().map(|input| scope.here().add(&input.name)).collect();
         let mut constants = Vec::new();
-        let statistics = running_statistics(graph);
+        let roles = roles(graph);
         for message in &graph.initializers {
             let (name, value) = (&message.name, decode::tensor(message, self.external)?);
             let place = match scope.here().places.get(name) {
                 Some(&place) => place,
                 None => scope.here().add(name),
             };
+            let role = roles.get(name.as_str());
             let constant = match value {
-                // A weight has axes; a single number is rather the ε or the slope of a formula.
-                Value::Tensor(tensor, element) if main && tensor.dtype().is_float() && is_weight(&tensor, element) => {
-                    let buffer = statistics.contains(&name.as_str());
-                    let param = if buffer { Param::buffer(tensor) } else { Param::new(tensor) };
+                Value::Tensor(tensor, element)
+                    if main && is_weight(&tensor, element) && role != Some(&Role::Setting) =>
+                {
+                    let param = if role.is_none() { Param::new(tensor) } else { Param::buffer(tensor) };
                     self.parameters.push((name.clone(), param.clone()));
                     Constant::Param(param)
                 }
@@ -309,22 +310,35 @@ fn unknown(name: &str, rest: &[wire::Node]) -> Error {
     }
 }
 
-/// Whether a float initializer of the main graph is something to train.
+/// Whether an initializer of the main graph is a weight: floats with axes. A single number is rather the ε or the slope
+/// of a formula.
 fn is_weight(tensor: &hadal_core::Tensor, element: crate::ElementType) -> bool {
-    tensor.rank() > 0 && crate::ElementType::of(tensor.dtype()) == element
+    tensor.rank() > 0 && tensor.dtype().is_float() && crate::ElementType::of(tensor.dtype()) == element
 }
 
-/// The initializers that are running means and variances, or sizes, limits and scales: part of the model, but not
-/// trained.
-fn running_statistics(graph: &wire::Graph) -> Vec<&str> {
-    let fixed = |node: &wire::Node| match &node.operator[..] {
-        "BatchNormalization" => 3..5,
-        "Resize" | "Upsample" | "Clip" | "Pad" => 1..4,
-        "QuantizeLinear" | "DequantizeLinear" => 1..3,
-        _ => 0..0,
+/// What the initializers are that are not trained, by name.
+fn roles(graph: &wire::Graph) -> HashMap<&str, Role> {
+    let inputs = |node: &wire::Node| match &node.operator[..] {
+        "BatchNormalization" => (Role::Statistics, 3..5),
+        "Resize" | "Upsample" | "Clip" | "Pad" => (Role::Setting, 1..4),
+        "QuantizeLinear" | "DequantizeLinear" => (Role::Setting, 1..3),
+        _ => (Role::Setting, 0..0),
     };
-    let inputs = |node| fixed(node).filter_map(|i| node.inputs.get(i).map(String::as_str));
-    graph.nodes.iter().flat_map(inputs).collect()
+    let mut roles = HashMap::new();
+    for node in &graph.nodes {
+        let (role, range) = inputs(node);
+        roles.extend(range.filter_map(|i| node.inputs.get(i)).map(|name| (name.as_str(), role)));
+    }
+    roles
+}
+
+/// Why an initializer is not trained.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    /// Running means and variances: part of the model's state.
+    Statistics,
+    /// Sizes, limits, scales: constants.
+    Setting,
 }
 
 /// A node of a function's body, with references to attributes of the call replaced by their values.

@@ -1,7 +1,7 @@
 //! Small models with onnxruntime's results (`fixtures/onnx_models.py`), mistakes, and training.
 
 use hadal_core::format::npz;
-use hadal_core::{ModuleExt, Role, Tensor, no_grad};
+use hadal_core::{ModuleExt, Role, Tensor, compile, no_grad};
 use hadal_onnx::{Model, Value};
 use std::path::PathBuf;
 
@@ -101,6 +101,24 @@ fn wrong_inputs_are_explained() {
         error(&[("x", Tensor::arange(8).reshape([2, 4]).into())]),
         "input `x` expects tensor(float) [N, 4], got tensor(int64) [2, 4]"
     );
+}
+
+#[test]
+fn compiled_models_give_the_same_bits() {
+    for name in ["mlp", "cnn", "shapes", "lstm"] {
+        let model = load(name);
+        let inputs = inputs(name, &model);
+        let port = &inputs[0].0;
+        let run = |x: &Tensor| {
+            let mut values = vec![(port.as_str(), x.into())];
+            values.extend(inputs[1..].iter().map(|(n, v)| (n.as_str(), v.clone())));
+            Ok::<_, hadal_core::Error>(model.run(&values)?[0].tensor().unwrap().clone())
+        };
+        let x = inputs[0].1.tensor().unwrap();
+        let compiled = compile(|[x]: [&Tensor; 1]| no_grad(|| run(x)));
+        let (eager, graph) = (no_grad(|| run(x)).unwrap(), compiled.call([x]).unwrap());
+        assert_eq!(eager.to_f64_vec(), graph.to_f64_vec(), "{name}");
+    }
 }
 
 #[test]

@@ -43,6 +43,7 @@ mod load;
 mod model;
 mod node;
 mod ops;
+mod regex;
 mod registry;
 mod small_float;
 mod types;

@@ -20,6 +20,9 @@ const MOST_NODES: usize = 1 << 18;
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
 
+/// The domain of what is only needed while a model is trained.
+const TRAINING: &str = "ai.onnx.preview.training";
+
 /// The versions of the domains.
 type Versions = HashMap<String, i64>;
 
@@ -194,7 +197,11 @@ impl<'m> Loader<'m> {
                 });
             }
             let named = |e: Error| Error::invalid(format!("{label}: {e}"));
-            let (run, captures) = self.node(node, scope).map_err(named)?;
+            let (run, captures) = match &node.operator[..] {
+                "Gradient" if node.domain == TRAINING => self.gradient(node, &nodes[..i], scope),
+                _ => self.node(node, scope),
+            }
+            .map_err(named)?;
             let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
             let mut outputs = Vec::with_capacity(node.outputs.len());
             for name in &node.outputs {
@@ -234,6 +241,33 @@ impl<'m> Loader<'m> {
         }
         let prepared = Node { message: node, bodies, external: self.external };
         Ok((operator.run(&prepared)?, captures))
+    }
+
+    /// The operator that differentiates: the nodes before it that lead from its inputs to `y` become its subgraph.
+    fn gradient(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+        let prepared = Node { message: node, bodies: Vec::new(), external: None };
+        let sources = prepared.required("xs", prepared.strings("xs")?)?;
+        let fixed = prepared.strings("zs")?.unwrap_or_default();
+        let y = prepared.required("y", prepared.string("y")?)?;
+        let inputs = [&sources[..], &fixed].concat();
+        let (mut open, mut needed) = (vec![y.clone()], vec![false; before.len()]);
+        while let Some(name) = open.pop() {
+            let producer = before.iter().rposition(|node| node.outputs.contains(&name));
+            if let Some(at) = producer.filter(|&at| !inputs.contains(&name) && !needed[at]) {
+                needed[at] = true;
+                open.extend(before[at].inputs.iter().filter(|name| !name.is_empty()).cloned());
+            }
+        }
+        let port = |name: &String| wire::ValueInfo { name: name.clone(), r#type: None };
+        let part = wire::Graph {
+            nodes: before.iter().zip(&needed).filter(|n| *n.1).map(|n| n.0.clone()).collect(),
+            inputs: inputs.iter().map(port).collect(),
+            outputs: vec![port(&y)],
+            ..Default::default()
+        };
+        let (graph, captures) = self.graph(&part, scope)?;
+        let body = Body { graph: Arc::new(graph), first_capture: 0 };
+        Ok((crate::ops::gradient(body, sources.len()), captures))
     }
 
     fn miss(&mut self, domain: &str, node: &wire::Node, reason: String) {

@@ -113,7 +113,8 @@ impl Model {
         if !missing.is_empty() {
             return Err(Error::invalid(format!("the model needs a value for {missing:?}")));
         }
-        self.graph.run(values, &[])
+        // Also what an operation finds wrong without a fallible form, such as reading a value while a graph is traced.
+        hadal_core::attempt(|| self.graph.run(values, &[]))?
     }
 
     /// Reads a value that was saved by itself, as in the test data of ONNX: a tensor, a sequence or an optional value,

@@ -69,6 +69,8 @@ pub(crate) const TRAINING: &[&[Operator]] = &[learning::OPERATORS];
 /// Operators that are still being tried out: domain `ai.onnx.preview`.
 pub(crate) const PREVIEW: &[&[Operator]] = &[attention::PREVIEW];
 
+pub(crate) use learning::gradient;
+
 /// What an operator's file needs.
 mod prelude {
     pub(super) use crate::ElementType;

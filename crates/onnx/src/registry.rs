@@ -42,6 +42,13 @@ const DOMAINS: &[Domain] = &[
     Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
 ];
 
+/// Operators of the standard that there are not, and why.
+const MISSING: &[(&str, &str, &str)] = &[
+    ("", "ImageDecoder", "images are decoded before they reach a model, by hadal-data"),
+    ("ai.onnx.ml", "SVMClassifier", "support vector machines are not supported"),
+    ("ai.onnx.ml", "SVMRegressor", "support vector machines are not supported"),
+];
+
 /// The canonical name of a domain.
 pub(crate) fn canonical(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
@@ -65,7 +72,7 @@ pub(crate) fn find(domain: &str, name: &str, version: i64) -> Result<&'static Op
     lines.clone().filter(|line| line.since <= version).max_by_key(|line| line.since).ok_or_else(|| {
         match lines.map(|line| line.since).min() {
             Some(first) => format!("supported from version {first} of {} on, not {version}", shown(domain)),
-            None => "unknown operator".into(),
+            None => MISSING.iter().find(|m| (m.0, m.1) == (domain, name)).map_or("unknown operator", |m| m.2).into(),
         }
     })
 }

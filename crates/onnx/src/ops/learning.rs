@@ -1,9 +1,29 @@
 //! One step of an optimizer: domain `ai.onnx.preview.training`.
 
 use super::prelude::*;
+use crate::graph::Body;
+use hadal_core::{Keep, enable_grad, grad};
 
 pub(super) const OPERATORS: &[Operator] =
     &[op("Adagrad", 1, With(adagrad)), op("Adam", 1, With(adam)), op("Momentum", 1, With(momentum))];
+
+/// The derivative of the sum of the body's output by the first `count` of its inputs.
+pub(crate) fn gradient(body: Body, count: usize) -> Run {
+    Box::new(move |x| {
+        enable_grad(|| {
+            let source = |i: usize| {
+                let value = x.value(i)?;
+                if i < count { moved(value, |t| Ok(t.requires_grad())) } else { Ok(value.clone()) }
+            };
+            let inputs = (0..x.len()).map(source).collect::<Result<Vec<_>>>()?;
+            let sources = inputs.iter().take(count).filter_map(Value::tensor).cloned().collect::<Vec<_>>();
+            let outputs = body.run(inputs, x)?;
+            let Some(y) = outputs.first().and_then(Value::tensor) else { return invalid("y is not a tensor") };
+            let gradients = grad(&[y], &[Some(&y.ones_like())], &sources.iter().collect::<Vec<_>>(), Keep::Graph)?;
+            Ok(gradients.into_iter().map(Value::from).collect())
+        })
+    })
+}
 
 /// Inputs are a rate, the number of the step, and for every kind of state one tensor per parameter; `step` gets the
 /// tensors of one parameter. Outputs are the new tensors, parameters first.

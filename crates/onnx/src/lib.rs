@@ -53,4 +53,4 @@ mod wire;
 pub use element::ElementType;
 pub use model::Model;
 pub use types::{Dimension, Port, Type};
-pub use value::{Strings, Value};
+pub use value::{Map, Strings, Value};

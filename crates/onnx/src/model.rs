@@ -125,6 +125,7 @@ impl Model {
         match declared {
             Type::Tensor { .. } => crate::decode::tensor(&wire::Tensor::decode(bytes).map_err(damaged)?, None),
             Type::Sequence(_) => crate::decode::sequence(&wire::SequenceValue::decode(bytes).map_err(damaged)?),
+            Type::Map { .. } => Err(Error::invalid("saved maps are not supported")),
             Type::Optional(_) => crate::decode::optional(&wire::OptionalValue::decode(bytes).map_err(damaged)?),
         }
     }

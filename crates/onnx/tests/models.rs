@@ -48,10 +48,10 @@ fn results_are_those_of_onnxruntime() {
     assert_eq!(difference("quantized"), 0.0);
 }
 
-/// Operators of `com.microsoft`. Among the quantized ones some products are real numbers.
+/// Operators of `com.microsoft` and `ai.onnx.ml`. Among the quantized ones some products are real numbers.
 #[test]
-fn contrib_operators_are_those_of_onnxruntime() {
-    for name in ["contrib_float", "contrib_attention", "contrib_quantized"] {
+fn operators_of_other_domains_are_those_of_onnxruntime() {
+    for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned"] {
         assert!(difference(name) < 5e-6, "{name}: {}", difference(name));
     }
 }
@@ -101,6 +101,19 @@ fn wrong_inputs_are_explained() {
         error(&[("x", Tensor::arange(8).reshape([2, 4]).into())]),
         "input `x` expects tensor(float) [N, 4], got tensor(int64) [2, 4]"
     );
+}
+
+/// What converters of scikit-learn models end with: one map from class to score for each sample.
+#[test]
+fn maps_hold_the_scores_of_a_sample() {
+    let model = load("classifier");
+    assert_eq!(model.outputs()[1].r#type.as_ref().unwrap().to_string(), "sequence of map from int64 to tensor(float) []");
+    let outputs = model.run(&[("x", Tensor::from([[1.0f32, -1.0], [0.5, 2.0]]).into())]).unwrap();
+    let Value::Sequence(maps) = &outputs[1] else { panic!("a sequence is expected") };
+    let map = |i: usize| if let Value::Map(map) = &maps[i] { map.clone() } else { panic!("a map is expected") };
+    assert_eq!(outputs[0].tensor().unwrap().to_vec::<i64>(), [3, 5]);
+    assert_eq!(map(1).keys.tensor().unwrap().to_vec::<i64>(), [3, 5]);
+    assert_eq!((map(0).values.to_vec::<f32>(), map(1).values.to_vec::<f32>()), (vec![1.0, -1.0], vec![0.5, 2.0]));
 }
 
 #[test]

@@ -2,13 +2,17 @@
 
 use super::Classes;
 use crate::ops::prelude::*;
+use crate::value::Map;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(super) const OPERATORS: &[Operator] = &[
     op("CategoryMapper", 1, With(category_mapper)),
+    op("DictVectorizer", 1, With(dict_vectorizer)),
     op("LabelEncoder", 1, With(label_encoder_by_classes)),
     op("LabelEncoder", 2, With(label_encoder)),
     op("OneHotEncoder", 1, With(one_hot_encoder)),
+    op("ZipMap", 1, With(zip_map)),
 ];
 
 /// A label as something that can be looked up: text, a whole number, or the bits of a float.
@@ -134,5 +138,37 @@ fn one_hot_encoder(node: &Node) -> Result<Run> {
         }
         let shape = [&input.shape().cloned().unwrap_or_default()[..], &[classes.len()]].concat();
         one(Tensor::try_from_vec(hot, shape)?)
+    })
+}
+
+/// Scores `[samples, classes]` as one map per sample.
+fn zip_map(node: &Node) -> Result<Run> {
+    let classes = Classes::of(node, "classlabels_int64s", "classlabels_strings")?;
+    let keys = classes.at(&(0..classes.len() as i64).collect::<Vec<_>>())?;
+    run(move |x| {
+        let scores = x.tensor(0)?;
+        let scores = if scores.rank() == 1 { scores.try_unsqueeze(0)? } else { scores.clone() };
+        if scores.rank() != 2 || scores.size(1) != classes.len() {
+            return invalid(format!("scores of shape {} do not fit {} classes", scores.shape(), classes.len()));
+        }
+        let map = |values: Tensor| Value::Map(Arc::new(Map { keys: keys.clone(), values }));
+        Ok(vec![Value::sequence(scores.try_unbind(0)?.into_iter().map(map).collect())])
+    })
+}
+
+/// The numbers of a map in the order of a vocabulary, 0 for what the map does not have.
+fn dict_vectorizer(node: &Node) -> Result<Run> {
+    let vocabulary = match Classes::of(node, "int64_vocabulary", "string_vocabulary")? {
+        Classes::Numbers(numbers) => numbers.into_iter().map(Key::Whole).collect::<Vec<_>>(),
+        Classes::Words(words) => words.into_iter().map(Key::Text).collect(),
+    };
+    run(move |x| {
+        let Value::Map(map) = x.value(0)? else { return invalid("a map is needed") };
+        let places: HashMap<Key, i64> = keys(&map.keys)?.into_iter().zip(0..).collect();
+        let count = map.values.elements();
+        let zero = Tensor::zeros_with(1, map.values.dtype());
+        let table = Tensor::try_cat(&[&map.values.try_ravel()?, &zero], 0)?;
+        let index = vocabulary.iter().map(|key| places.get(key).copied().unwrap_or(count as i64));
+        one(table.try_index_select(0, &vector(index.collect::<Vec<_>>()))?.try_unsqueeze(0)?)
     })
 }

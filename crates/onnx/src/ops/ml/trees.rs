@@ -296,18 +296,18 @@ fn regressor(node: &Node) -> Result<Run> {
     run(move |x| one(post.apply(&forest.scores(&samples(x)?)?)?))
 }
 
-/// The class with the largest score, and all scores. Trees of two classes may have weights for one of them only.
+/// The class with the largest score, and all scores. Trees of two classes may have one score for both, as class 0: the
+/// larger it is, the more it speaks for the second.
 fn classifier(node: &Node) -> Result<Run> {
     let classes = Classes::of(node, "classlabels_int64s", "classlabels_strings")?;
     let ids = node.ints("class_ids")?.unwrap_or_default();
-    let binary = classes.len() == 2 && ids.iter().all(|&id| id == ids[0]);
+    let binary = classes.len() == 2 && ids.iter().all(|&id| id == 0);
     let post = PostTransform::of(node)?;
     let mut forest = forest(node, "class", classes.len(), Aggregate::Sum).or_else(|e| {
-        // One base value is that of the only class with weights.
+        // One base value is that of the only score.
         if binary { self::forest(node, "class", 1, Aggregate::Sum) } else { Err(e) }
     })?;
     if binary {
-        forest.leaves.iter_mut().flatten().for_each(|leaf| leaf.0 = 0);
         forest.targets = 1;
         forest.base = forest.base.iter().rev().take(1).copied().collect();
     }

@@ -52,5 +52,6 @@ mod wire;
 
 pub use element::ElementType;
 pub use model::Model;
+pub use registry::{Supported, operators};
 pub use types::{Dimension, Port, Type};
 pub use value::{Map, Strings, Value};

@@ -7,7 +7,7 @@ use crate::decode::{self, printable};
 use crate::external::External;
 use crate::graph::{Body, Constant, Graph, Read, Run, Step};
 use crate::node::Node;
-use crate::registry::{self, canonical, shown};
+use crate::registry::{self, Prepare, canonical, shown};
 use crate::value::Value;
 use crate::{Type, wire};
 use hadal_core::{Error, Param, Result};
@@ -19,9 +19,6 @@ const MOST_NODES: usize = 1 << 18;
 
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
-
-/// The domain of what is only needed while a model is trained.
-const TRAINING: &str = "ai.onnx.preview.training";
 
 /// The versions of the domains.
 type Versions = HashMap<String, i64>;
@@ -197,11 +194,7 @@ impl<'m> Loader<'m> {
                 });
             }
             let named = |e: Error| Error::invalid(format!("{label}: {e}"));
-            let (run, captures) = match &node.operator[..] {
-                "Gradient" if node.domain == TRAINING => self.gradient(node, &nodes[..i], scope),
-                _ => self.node(node, scope),
-            }
-            .map_err(named)?;
+            let (run, captures) = self.node(node, &nodes[..i], scope).map_err(named)?;
             let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
             let mut outputs = Vec::with_capacity(node.outputs.len());
             for name in &node.outputs {
@@ -215,8 +208,8 @@ impl<'m> Loader<'m> {
         Ok(steps)
     }
 
-    /// What runs a node, and the places from which its subgraphs take values.
-    fn node(&mut self, node: &wire::Node, scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+    /// What runs a node, and the places from which its subgraphs take values. `before` are the nodes that precede it.
+    fn node(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
         let domain = canonical(&node.domain);
         if let Some(&function) = self.functions.get(&(domain, &node.operator[..], &node.overload[..])) {
             return Ok((self.call(function, node, scope)?, Vec::new()));
@@ -231,6 +224,9 @@ impl<'m> Loader<'m> {
                 return Ok((Box::new(|_| Err(Error::invalid("not supported"))), Vec::new()));
             }
         };
+        if let Prepare::Gradient = operator.prepare {
+            return self.gradient(node, before, scope);
+        }
         let (mut bodies, mut captures) = (Vec::new(), Vec::new());
         for attribute in &node.attributes {
             if let Some(graph) = &attribute.graph {

@@ -46,6 +46,8 @@ mod ops;
 mod regex;
 mod registry;
 mod small_float;
+#[cfg(test)]
+mod testing;
 mod types;
 mod value;
 mod wire;

@@ -56,6 +56,13 @@ fn operators_of_other_domains_are_those_of_onnxruntime() {
     }
 }
 
+/// A server runs one model on many threads.
+#[test]
+fn models_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Model>();
+}
+
 #[test]
 fn ports_have_names_and_types() {
     let model = load("control");

@@ -180,8 +180,7 @@ fn per_channel(values: &Tensor, rank: usize) -> Result<Tensor> {
     if values.elements() == 1 {
         return values.try_reshape(());
     }
-    let mut shape = vec![1; rank];
-    shape[0] = values.elements();
+    let shape: Shape = (0..rank).map(|axis| if axis == 0 { values.elements() } else { 1 }).collect();
     values.try_reshape(shape)
 }
 

@@ -6,6 +6,7 @@
 use crate::decode::{self, printable};
 use crate::external::External;
 use crate::graph::{Body, Constant, Graph, Read, Run, Step};
+use crate::inputs::Inputs;
 use crate::node::Node;
 use crate::registry::{self, Prepare, canonical, shown};
 use crate::value::Value;
@@ -38,6 +39,8 @@ pub(crate) struct Loader<'m> {
 #[derive(Default)]
 struct Names {
     places: HashMap<String, usize>,
+    /// Values that are known already, by place.
+    constants: HashMap<usize, Value>,
     /// Names that the graph takes from around it: place here, place there.
     captures: Vec<(usize, usize)>,
     next: usize,
@@ -71,9 +74,11 @@ impl Scope {
     fn find(&mut self, name: &str) -> Option<usize> {
         let level = self.stack.iter().rposition(|names| names.places.contains_key(name))?;
         let mut place = self.stack[level].places[name];
+        let known = self.stack[level].constants.get(&place).cloned();
         for names in &mut self.stack[level + 1..] {
             let inner = names.add(name);
             names.captures.push((inner, place));
+            names.constants.extend(known.clone().map(|value| (inner, value)));
             place = inner;
         }
         Some(place)
@@ -133,7 +138,10 @@ impl<'m> Loader<'m> {
                     self.parameters.push((name.clone(), param.clone()));
                     Constant::Param(param)
                 }
-                value => Constant::Value(value),
+                value => {
+                    scope.here().constants.insert(place, value.clone());
+                    Constant::Value(value)
+                }
             };
             constants.push((place, constant));
         }
@@ -142,7 +150,7 @@ impl<'m> Loader<'m> {
             let place = scope.here().add(name);
             constants.push((place, Constant::Value(decode::sparse(tensor, self.external)?)));
         }
-        let steps = self.steps(&graph.nodes, scope)?;
+        let steps = self.steps(&graph.nodes, scope, &mut constants)?;
         let outputs = graph.outputs.iter().map(|o| &o.name);
         let (mut prepared, outer) = self.finish(scope, steps, constants, inputs, outputs)?;
         let types = graph.outputs.iter().map(|o| o.r#type.as_ref().and_then(|t| Type::of(t).ok()));
@@ -178,7 +186,13 @@ impl<'m> Loader<'m> {
         Ok((Graph { places: names.next, constants, inputs, captures, steps, outputs: ends, output_types }, outer))
     }
 
-    fn steps(&mut self, nodes: &[wire::Node], scope: &mut Scope) -> Result<Vec<Step>> {
+    /// The nodes as steps; `Constant` nodes become constants instead.
+    fn steps(
+        &mut self,
+        nodes: &[wire::Node],
+        scope: &mut Scope,
+        constants: &mut Vec<(usize, Constant)>,
+    ) -> Result<Vec<Step>> {
         let mut steps = Vec::with_capacity(nodes.len());
         for (i, node) in nodes.iter().enumerate() {
             let label = label(node);
@@ -194,7 +208,9 @@ impl<'m> Loader<'m> {
                 });
             }
             let named = |e: Error| Error::invalid(format!("{label}: {e}"));
-            let (run, captures) = self.node(node, &nodes[..i], scope).map_err(named)?;
+            let known = inputs.iter().map(|i| i.and_then(|read| scope.here().constants.get(&read.place).cloned()));
+            let known = known.collect();
+            let (run, captures) = self.node(node, known, &nodes[..i], scope).map_err(named)?;
             let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
             let mut outputs = Vec::with_capacity(node.outputs.len());
             for name in &node.outputs {
@@ -203,13 +219,27 @@ impl<'m> Loader<'m> {
                 }
                 outputs.push((!name.is_empty()).then(|| scope.here().add(name)));
             }
+            if node.operator == "Constant" && inputs.is_empty() && self.unsupported.is_empty() {
+                for (place, value) in outputs.into_iter().flatten().zip(run(&Inputs { values: &[], captures: &[] })?) {
+                    scope.here().constants.insert(place, value.clone());
+                    constants.push((place, Constant::Value(value)));
+                }
+                continue;
+            }
             steps.push(Step { label, inputs, captures, outputs, run });
         }
         Ok(steps)
     }
 
-    /// What runs a node, and the places from which its subgraphs take values. `before` are the nodes that precede it.
-    fn node(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+    /// What runs a node, and the places from which its subgraphs take values. `known` are the values of those inputs that
+    /// are constants, `before` the nodes that precede it.
+    fn node(
+        &mut self,
+        node: &wire::Node,
+        known: Vec<Option<Value>>,
+        before: &[wire::Node],
+        scope: &mut Scope,
+    ) -> Result<(Run, Vec<usize>)> {
         let domain = canonical(&node.domain);
         if let Some(&function) = self.functions.get(&(domain, &node.operator[..], &node.overload[..])) {
             return Ok((self.call(function, node, scope)?, Vec::new()));
@@ -235,13 +265,13 @@ impl<'m> Loader<'m> {
                 captures.extend(outer);
             }
         }
-        let prepared = Node { message: node, bodies, external: self.external };
+        let prepared = Node { message: node, known, bodies, external: self.external };
         Ok((operator.run(&prepared)?, captures))
     }
 
     /// The operator that differentiates: the nodes before it that lead from its inputs to `y` become its subgraph.
     fn gradient(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
-        let prepared = Node { message: node, bodies: Vec::new(), external: None };
+        let prepared = Node { message: node, known: Vec::new(), bodies: Vec::new(), external: None };
         let sources = prepared.required("xs", prepared.strings("xs")?)?;
         let fixed = prepared.strings("zs")?.unwrap_or_default();
         let y = prepared.required("y", prepared.string("y")?)?;
@@ -292,8 +322,9 @@ impl<'m> Loader<'m> {
         scope.stack.extend(outer.stack.iter().map(|_| Names::default()));
         self.enter(&mut scope)?;
         let inputs: Vec<usize> = function.inputs.iter().map(|input| scope.here().add(input)).collect();
-        let steps = self.steps(&nodes, &mut scope)?;
-        let (graph, _) = self.finish(&mut scope, steps, Vec::new(), inputs, function.outputs.iter())?;
+        let mut constants = Vec::new();
+        let steps = self.steps(&nodes, &mut scope, &mut constants)?;
+        let (graph, _) = self.finish(&mut scope, steps, constants, inputs, function.outputs.iter())?;
         Ok(Box::new(move |x| graph.run(x.values.to_vec(), &[])))
     }
 }

@@ -383,6 +383,11 @@ fn roles(graph: &wire::Graph) -> HashMap<&str, Role> {
         "BatchNormalization" => (Role::Statistics, 3..5),
         "Resize" | "Upsample" | "Clip" | "Pad" => (Role::Setting, 1..4),
         "QuantizeLinear" | "DequantizeLinear" => (Role::Setting, 1..3),
+        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" | "MatMulNBits" | "QGemm" => (Role::Setting, 1..6),
+        name if name.starts_with("QLinear") => (Role::Setting, 0..node.inputs.len()),
+        "RotaryEmbedding" => (Role::Setting, 1..4),
+        "GroupQueryAttention" => (Role::Setting, 7..9),
+        "STFT" => (Role::Setting, 2..3),
         _ => (Role::Setting, 0..0),
     };
     let mut roles = HashMap::new();

@@ -128,7 +128,7 @@ struct Comparison {
     /// Seconds that a workload waits for a quiet machine at most.
     #[arg(long, default_value_t = 15.0)]
     patience: f64,
-    /// Show where Hadal's time goes instead, and write timelines into FOLDER if one is given.
+    /// Show where Hadal's time goes instead (compiled, with `--against hadal-compiled`), and write timelines into FOLDER if one is given.
     #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
     profile: Option<Option<PathBuf>>,
 }
@@ -156,7 +156,8 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
     let workloads = workloads::chosen(&arguments.workloads)?;
     eprintln!("{}", machine::line(threads));
     if let Some(folder) = &arguments.profile {
-        return workloads.iter().try_for_each(|workload| profile::profile(workload, folder.as_deref()));
+        let compiled = arguments.against.iter().any(|name| name == "hadal-compiled");
+        return workloads.iter().try_for_each(|workload| profile::profile(workload, compiled, folder.as_deref()));
     }
     let plan = Plan {
         rounds: arguments.rounds.max(1),

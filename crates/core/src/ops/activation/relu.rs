@@ -27,12 +27,22 @@ impl Op for Relu {
         });
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::OUTPUTS
     }
 
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(through(&g.of(0), &g.output(0).detach()))]
+    }
+}
+
+impl Rewrites for Relu {
+    fn bounds(&self) -> Option<(f64, f64)> {
+        Some((0.0, f64::INFINITY))
     }
 }
 

@@ -3,10 +3,9 @@
 mod args;
 mod commands;
 mod console;
-mod preprocessing;
+mod in_units;
 mod recipe;
 mod source;
-mod trained;
 
 use args::{Args, Command};
 use clap::Parser;

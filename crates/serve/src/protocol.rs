@@ -1,0 +1,364 @@
+//! Inference requests and responses of the Open Inference Protocol v2: JSON, with tensors in it or as binary data after
+//! it.
+//!
+//! Everything here is a function of bytes, so that it can be fuzzed. What a request announces is held against the
+//! model's signature before a single element is read, and no more memory is taken than the bytes that came can fill.
+//!
+//! Specification: <https://github.com/kserve/open-inference-protocol>; the extensions for binary data, classification
+//! and raw requests are Triton's.
+
+use crate::data::{Data, Strings};
+use crate::datatype::Datatype;
+use crate::refusal::Refusal;
+use crate::servable::{Port, Signature};
+use crate::{binary, json};
+use hadal::{Tensor, closest};
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Axes that a tensor may have.
+const MOST_AXES: usize = 32;
+
+/// Inputs or outputs that a request may list.
+const MOST_TENSORS: usize = 1024;
+
+/// A request for inference, with its inputs in the order of the signature.
+#[derive(Debug)]
+pub struct Request {
+    /// To be repeated in the response.
+    pub id: Option<String>,
+    /// The tensors.
+    pub inputs: Vec<Data>,
+    /// What is wanted, in this order.
+    pub outputs: Vec<Wanted>,
+}
+
+/// An output that the client wants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Its position in the signature.
+    pub output: usize,
+    /// As binary data after the JSON.
+    pub binary: bool,
+    /// Only the so many greatest values of each sample, as text `value:index:label`.
+    pub classes: Option<usize>,
+}
+
+#[derive(serde::Deserialize)]
+struct Head<'a> {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    parameters: Parameters,
+    #[serde(borrow, deserialize_with = "at_most::<_, _, MOST_TENSORS>")]
+    inputs: Vec<Input<'a>>,
+    #[serde(default, deserialize_with = "at_most::<_, _, MOST_TENSORS>")]
+    outputs: Vec<Output>,
+}
+
+#[derive(serde::Deserialize)]
+struct Input<'a> {
+    name: String,
+    datatype: String,
+    #[serde(deserialize_with = "at_most::<_, _, MOST_AXES>")]
+    shape: Vec<usize>,
+    #[serde(default)]
+    parameters: Parameters,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+struct Output {
+    name: String,
+    #[serde(default)]
+    parameters: Parameters,
+}
+
+/// The parameters that mean something here; others are ignored, as the protocol allows.
+#[derive(serde::Deserialize, Default)]
+struct Parameters {
+    binary_data_size: Option<usize>,
+    binary_data: Option<bool>,
+    binary_data_output: Option<bool>,
+    classification: Option<usize>,
+}
+
+/// A list of `MOST` elements or fewer.
+fn at_most<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct List<T, const MOST: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            write!(f, "a list of at most {MOST} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut elements = Vec::new();
+            while let Some(element) = list.next_element()? {
+                if elements.len() == MOST {
+                    return Err(A::Error::custom(format_args!("a list has more than {MOST} elements")));
+                }
+                elements.push(element);
+            }
+            Ok(elements)
+        }
+    }
+
+    deserializer.deserialize_seq(List::<T, MOST>(PhantomData))
+}
+
+/// Reads a request for a model.
+///
+/// `header_length` is that of the JSON at the beginning of `body`, where binary data follows it
+/// (`Inference-Header-Content-Length`); zero if the whole body is the model's one input; `None` if all of it is JSON.
+///
+/// # Errors
+/// 400, naming what was expected and what came.
+pub fn decode(signature: &Signature, header_length: Option<usize>, body: &[u8]) -> Result<Request, Refusal> {
+    if header_length == Some(0) {
+        return raw(signature, body);
+    }
+    let (head, mut rest) = match header_length {
+        None => (body, &[][..]),
+        Some(length) => body.split_at_checked(length).ok_or_else(|| {
+            Refusal::bad(format!(
+                "Inference-Header-Content-Length is {length}, but the body has only {} bytes",
+                body.len()
+            ))
+        })?,
+    };
+    let head: Head = serde_json::from_slice(head).map_err(|e| {
+        Refusal::bad(format!(
+            "the body is no inference request: {e}; send {{\"inputs\": [{{\"name\": …, \"shape\": […], \"datatype\": …, \"data\": […]}}]}}"
+        ))
+    })?;
+    let mut inputs: Vec<Option<Data>> = vec![None; signature.inputs.len()];
+    for input in &head.inputs {
+        let place = find(&signature.inputs, &input.name, "input")?;
+        let port = &signature.inputs[place];
+        if inputs[place].is_some() {
+            return Err(Refusal::bad(format!("input {:?} is given twice", port.name)));
+        }
+        let datatype = check(port, input, signature.batched)?;
+        let wrong = |problem| Refusal::bad(format!("input {:?}: {problem}", port.name));
+        inputs[place] = Some(match (input.parameters.binary_data_size, input.data) {
+            (Some(_), Some(_)) => return Err(wrong("both `data` and `binary_data_size` are given".to_owned())),
+            (None, None) => return Err(wrong("neither `data` nor `binary_data_size` is given".to_owned())),
+            (None, Some(data)) => json::read(data.get(), datatype, &input.shape).map_err(wrong)?,
+            (Some(size), None) => {
+                let Some((bytes, after)) = rest.split_at_checked(size) else {
+                    let left = rest.len();
+                    return Err(wrong(format!(
+                        "binary_data_size is {size}, but {left} bytes are left after the JSON of {} bytes that \
+                         Inference-Header-Content-Length announces",
+                        header_length.unwrap_or(body.len())
+                    )));
+                };
+                rest = after;
+                binary::read(bytes, datatype, &input.shape).map_err(wrong)?
+            }
+        });
+    }
+    if !rest.is_empty() {
+        return Err(Refusal::bad(format!("{} bytes of binary data are left that no input claims", rest.len())));
+    }
+    Ok(Request { inputs: complete(signature, inputs)?, outputs: wanted(signature, &head)?, id: head.id })
+}
+
+/// All inputs, or a word about the first that lacks.
+fn complete(signature: &Signature, inputs: Vec<Option<Data>>) -> Result<Vec<Data>, Refusal> {
+    let inputs: Vec<Data> = inputs
+        .into_iter()
+        .zip(&signature.inputs)
+        .map(|(data, port)| {
+            data.ok_or_else(|| Refusal::bad(format!("input {:?} is missing; it is {}", port.name, forms(port))))
+        })
+        .collect::<Result<_, _>>()?;
+    if let (true, Some(first)) = (signature.batched, inputs.first()) {
+        let samples = first.shape()[0];
+        if let Some(other) = inputs.iter().position(|data| data.shape()[0] != samples) {
+            let (a, b) = (&signature.inputs[0].name, &signature.inputs[other].name);
+            let found = inputs[other].shape()[0];
+            return Err(Refusal::bad(format!("input {a:?} has {samples} samples, but {b:?} has {found}")));
+        }
+    }
+    Ok(inputs)
+}
+
+/// A body that is nothing but the bytes of the model's one input.
+fn raw(signature: &Signature, body: &[u8]) -> Result<Request, Refusal> {
+    let [port] = &signature.inputs[..] else {
+        let names: Vec<&str> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
+        return Err(Refusal::bad(format!(
+            "a body without JSON needs a model of one input; this one has {}",
+            names.join(", ")
+        )));
+    };
+    let input = if port.forms.iter().any(|form| form.fits(Datatype::Bytes, &[1])) {
+        Data::Bytes(Strings::from_iter([body]), vec![1])
+    } else {
+        let form = &port.forms[0];
+        let sample: Option<Vec<usize>> = form.shape.iter().skip(1).copied().collect();
+        let size = |sample: &[usize]| sample.iter().try_fold(form.datatype.size()?, |bytes, &n| bytes.checked_mul(n));
+        let (Some(sample), true) = (sample, signature.batched) else {
+            return Err(Refusal::bad(format!(
+                "a body without JSON does not tell the shape of {:?}: it is {form}",
+                port.name
+            )));
+        };
+        let samples = size(&sample).filter(|&size| size > 0 && body.len().is_multiple_of(size) && !body.is_empty());
+        let Some(size) = samples else {
+            return Err(Refusal::bad(format!(
+                "{} bytes are no whole samples of {:?}, which is {form}",
+                body.len(),
+                port.name
+            )));
+        };
+        let shape: Vec<usize> = [body.len() / size].into_iter().chain(sample).collect();
+        binary::read(body, form.datatype, &shape).map_err(|e| Refusal::bad(format!("input {:?}: {e}", port.name)))?
+    };
+    let outputs = (0..signature.outputs.len()).map(|output| Wanted { output, binary: true, classes: None }).collect();
+    Ok(Request { id: None, inputs: vec![input], outputs })
+}
+
+/// The outputs asked for, or all.
+fn wanted(signature: &Signature, head: &Head) -> Result<Vec<Wanted>, Refusal> {
+    let binary = head.parameters.binary_data_output.unwrap_or(false);
+    if head.outputs.is_empty() {
+        return Ok((0..signature.outputs.len()).map(|output| Wanted { output, binary, classes: None }).collect());
+    }
+    let wanted = |output: &Output| {
+        let place = find(&signature.outputs, &output.name, "output")?;
+        let classes = output.parameters.classification.filter(|&k| k > 0);
+        if classes.is_some() && signature.outputs[place].forms[0].shape.len() < 2 {
+            return Err(Refusal::bad(format!("output {:?} has no axis of classes", output.name)));
+        }
+        Ok(Wanted { output: place, binary: output.parameters.binary_data.unwrap_or(binary), classes })
+    };
+    head.outputs.iter().map(wanted).collect()
+}
+
+fn find(ports: &[Port], name: &str, kind: &str) -> Result<usize, Refusal> {
+    ports.iter().position(|port| port.name == name).ok_or_else(|| {
+        let known: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
+        let meant = closest(name, &known).map_or("; it".into(), |meant| format!("; did you mean {meant:?}? It"));
+        let name = name.chars().take(100).collect::<String>();
+        Refusal::bad(format!("the model has no {kind} {name:?}{meant} has {}", quoted(&known)))
+    })
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn forms(port: &Port) -> String {
+    port.forms.iter().map(|form| form.to_string()).collect::<Vec<_>>().join(", or ")
+}
+
+/// The type of an input whose type and shape the model takes.
+fn check(port: &Port, input: &Input, batched: bool) -> Result<Datatype, Refusal> {
+    let Some(datatype) = Datatype::parse(&input.datatype) else {
+        let found = input.datatype.chars().take(100).collect::<String>();
+        let message = format!("input {:?}: there is no datatype {found:?}; there are {}", port.name, Datatype::names());
+        return Err(Refusal::bad(message));
+    };
+    let shape = &input.shape;
+    if !port.forms.iter().any(|form| form.fits(datatype, shape)) {
+        let fix = match port.forms.iter().find(|form| form.fits(datatype, &[&[1], &shape[..]].concat())) {
+            Some(_) if batched => "; the first axis is that of the samples: put a 1 before the shape",
+            _ => "",
+        };
+        let message = format!("input {:?} is {}, got {datatype} of shape {shape:?}{fix}", port.name, forms(port));
+        return Err(Refusal::bad(message));
+    }
+    if batched && shape.first() == Some(&0) {
+        return Err(Refusal::bad(format!("input {:?} has shape {shape:?}: there are no samples in it", port.name)));
+    }
+    if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).is_none() {
+        return Err(Refusal::bad(format!("input {:?}: nothing has shape {shape:?}", port.name)));
+    }
+    Ok(datatype)
+}
+
+/// A response: its body, and the length of the JSON in it if binary data follows.
+#[derive(Debug, PartialEq)]
+pub struct Encoded {
+    /// JSON, then the binary data of the outputs in their order.
+    pub body: Vec<u8>,
+    /// For the header `Inference-Header-Content-Length`.
+    pub header_length: Option<usize>,
+}
+
+/// Writes the response to a request.
+pub fn encode(
+    signature: &Signature,
+    model: (&str, u64),
+    id: Option<&str>,
+    wanted: &[Wanted],
+    outputs: &[Tensor],
+) -> Encoded {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let mut body = format!("{{\"model_name\":{},\"model_version\":\"{}\"", text(model.0), model.1).into_bytes();
+    if let Some(id) = id {
+        body.extend(format!(",\"id\":{}", text(id)).into_bytes());
+    }
+    body.extend(b",\"outputs\":[");
+    let mut data_after = Vec::new();
+    for (i, wanted) in wanted.iter().enumerate() {
+        let tensor = &outputs[wanted.output];
+        let data = match wanted.classes {
+            Some(k) => classes(tensor, k, &signature.labels),
+            None => Data::Numbers(tensor.clone()),
+        };
+        let comma = if i > 0 { "," } else { "" };
+        let (name, datatype, shape) = (text(&signature.outputs[wanted.output].name), data.datatype(), data.shape());
+        body.extend(format!("{comma}{{\"name\":{name},\"datatype\":\"{datatype}\",\"shape\":{shape:?}").into_bytes());
+        if wanted.binary {
+            let before = data_after.len();
+            binary::write(&data, &mut data_after);
+            let size = data_after.len() - before;
+            body.extend(format!(",\"parameters\":{{\"binary_data_size\":{size}}}}}").into_bytes());
+        } else {
+            body.extend(b",\"data\":");
+            json::write(&data, &mut body);
+            body.push(b'}');
+        }
+    }
+    body.extend(b"]}");
+    let header_length = wanted.iter().any(|wanted| wanted.binary).then_some(body.len());
+    body.extend(data_after);
+    Encoded { body, header_length }
+}
+
+/// The `k` greatest values along the last axis as `value:index:label`, greatest first.
+fn classes(tensor: &Tensor, k: usize, labels: &[String]) -> Data {
+    let width = tensor.shape().last().copied().unwrap_or(1).max(1);
+    let k = k.min(width);
+    let numbers = tensor.to_f64_vec();
+    let mut strings = Strings::default();
+    for row in numbers.chunks(width) {
+        for (index, value) in ranked(row).into_iter().take(k) {
+            let label = labels.get(index).map_or(String::new(), |label| format!(":{label}"));
+            strings.push(format!("{value:.6}:{index}{label}").as_bytes());
+        }
+    }
+    let mut shape = tensor.shape().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = k;
+    }
+    Data::Bytes(strings, shape)
+}
+
+/// The values with their indices, greatest first; of equal ones, the first.
+pub fn ranked(values: &[f64]) -> Vec<(usize, f64)> {
+    let mut ranked: Vec<(usize, f64)> = values.iter().copied().enumerate().collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}

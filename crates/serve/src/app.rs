@@ -11,8 +11,8 @@ use crate::servable::{Form, Port};
 use crate::token::Token;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::body::{Body, Incoming};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -85,8 +85,9 @@ pub struct Record {
     status: Option<StatusCode>,
     /// The model's name, once it is known to exist.
     pub model: String,
-    /// Bytes of the body.
-    pub bytes_in: usize,
+    bytes_in: usize,
+    /// Whether a part of the request has not been read: then nothing can follow it on its connection.
+    unread: bool,
     bytes_out: usize,
     /// The batch it was in, and how long it waited for it.
     pub batch: Option<(usize, Duration)>,
@@ -139,6 +140,7 @@ impl App {
             status: None,
             model: String::new(),
             bytes_in: 0,
+            unread: !request.body().is_end_stream(),
             bytes_out: 0,
             batch: None,
         };
@@ -150,6 +152,9 @@ impl App {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        if record.unread {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some((name, value)) = reply.header
             && let Ok(value) = HeaderValue::try_from(value)
         {
@@ -169,6 +174,13 @@ impl App {
             let message = "this server asks for a token: send it as `Authorization: Bearer TOKEN`";
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, message).with(WWW_AUTHENTICATE, "Bearer"));
         }
+        // Before anything else is looked at: who gets a refusal can go on with the next request.
+        let held = match head.method {
+            Method::POST => self.bodies.read(body).await?,
+            _ => Held::default(),
+        };
+        record.unread = false;
+        record.bytes_in = held.bytes.len();
         match route.operation {
             Operation::Page => {
                 // Nothing from elsewhere, and nothing to elsewhere.
@@ -198,15 +210,14 @@ impl App {
                 Ok(Reply::json(&json!({ "name": self.serving(route, record)?.name, "ready": true })))
             }
             Operation::ModelConfig => Ok(Reply::json(&self.config(&*self.serving(route, record)?))),
-            Operation::Infer => self.infer(route, &head.headers, body, record).await,
-            Operation::Classify => self.classify(route, &head, body, record).await,
+            Operation::Infer => self.infer(route, &head.headers, held, record).await,
+            Operation::Classify => self.classify(route, &head, held, record).await,
             Operation::Index => {
                 #[derive(serde::Deserialize, Default)]
                 struct Filter {
                     #[serde(default)]
                     ready: bool,
                 }
-                let held = self.body(body, record).await?;
                 let filter: Filter = match held.bytes.trim_ascii() {
                     [] => Filter::default(),
                     bytes => serde_json::from_slice(bytes)
@@ -217,7 +228,6 @@ impl App {
                 Ok(Reply::json(&json!(lines)))
             }
             Operation::Load | Operation::Unload => {
-                self.body(body, record).await?;
                 let name = route.model.unwrap_or_default().to_owned();
                 let app = record.app.clone();
                 let is_load = route.operation == Operation::Load;
@@ -235,13 +245,6 @@ impl App {
         let serving = self.repository.get(route.model.unwrap_or_default(), route.version)?;
         record.model.clone_from(&serving.name);
         Ok(serving)
-    }
-
-    /// A request's body.
-    pub async fn body(&self, body: Incoming, record: &mut Record) -> Result<Held, Refusal> {
-        let held = self.bodies.read(body).await?;
-        record.bytes_in = held.bytes.len();
-        Ok(held)
     }
 
     fn metadata(&self, serving: &Serving) -> Value {

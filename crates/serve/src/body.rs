@@ -22,6 +22,7 @@ pub struct Bodies {
 }
 
 /// A body and the memory it holds until it is dropped.
+#[derive(Default)]
 pub struct Held {
     /// The bytes.
     pub bytes: Vec<u8>,

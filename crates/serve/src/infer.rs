@@ -2,13 +2,13 @@
 
 use crate::app::{App, Record, Reply, broken, work};
 use crate::batcher::Answer;
+use crate::body::Held;
 use crate::data::{Data, Strings};
 use crate::protocol::{self, ranked};
 use crate::refusal::Refusal;
 use crate::repository::Serving;
 use crate::routes::Route;
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 use serde_json::json;
@@ -30,7 +30,7 @@ impl App {
         &self,
         route: Route<'_>,
         headers: &HeaderMap,
-        body: Incoming,
+        held: Held,
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         let serving = self.serving(route, record)?;
@@ -44,7 +44,6 @@ impl App {
                 ))
             })?),
         };
-        let held = self.body(body, record).await?;
         let deadline = Instant::now() + self.time_limit;
         let (bytes, memory) = (held.bytes, held.memory);
         let is_quick = bytes.len() <= QUICK;
@@ -74,7 +73,7 @@ impl App {
         &self,
         route: Route<'_>,
         head: &Parts,
-        body: Incoming,
+        held: Held,
         record: &mut Record,
     ) -> Result<Reply, Refusal> {
         let serving = self.serving(route, record)?;
@@ -94,7 +93,6 @@ impl App {
                 .filter(|&top| top > 0)
                 .ok_or_else(|| about(Refusal::bad("`top` is no number of classes above 0")))?,
         };
-        let held = self.body(body, record).await?;
         if held.bytes.is_empty() {
             return Err(about(Refusal::bad(
                 "the body is empty; send a PNG or JPEG file, as with curl --data-binary @FILE",

@@ -362,3 +362,160 @@ pub fn ranked(values: &[f64]) -> Vec<(usize, f64)> {
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::servable::Form;
+
+    fn port(name: &str, forms: &[(Datatype, &[Option<usize>])]) -> Port {
+        let form = |&(datatype, shape): &(Datatype, &[Option<usize>])| Form { datatype, shape: shape.to_vec() };
+        Port { name: name.into(), forms: forms.iter().map(form).collect() }
+    }
+
+    fn signature() -> Signature {
+        Signature {
+            platform: "test".into(),
+            inputs: vec![
+                port("x", &[(Datatype::Fp32, &[None, Some(2)]), (Datatype::Bytes, &[None])]),
+                port("n", &[(Datatype::Int64, &[None])]),
+            ],
+            outputs: vec![port("y", &[(Datatype::Fp32, &[None, Some(3)])]), port("z", &[(Datatype::Fp32, &[None])])],
+            batched: true,
+            takes_images: false,
+            labels: ["a", "b", "c"].map(String::from).into(),
+            probabilities: Some(0),
+        }
+    }
+
+    const JSON: &str = r#"{"id": "7", "inputs": [
+        {"name": "n", "shape": [1], "datatype": "INT64", "data": [5]},
+        {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [[1.5, -2]]}
+    ], "outputs": [{"name": "z"}, {"name": "y", "parameters": {"classification": 2}}]}"#;
+
+    const BINARY: &str = r#"{"inputs": [
+        {"name": "x", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 6}},
+        {"name": "n", "shape": [1], "datatype": "INT64", "parameters": {"binary_data_size": 8}}
+    ], "parameters": {"binary_data_output": true, "priority": {"any": [1]}}}"#;
+
+    fn binary() -> Vec<u8> {
+        [BINARY.as_bytes(), b"\x02\0\0\0hi", &7i64.to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn inputs_come_in_the_order_of_the_signature() {
+        let request = decode(&signature(), None, JSON.as_bytes()).unwrap();
+        assert_eq!(request.id.as_deref(), Some("7"));
+        assert!(matches!(&request.inputs[0], Data::Numbers(x) if x.to_vec::<f32>() == [1.5, -2.0]));
+        assert!(matches!(&request.inputs[1], Data::Numbers(n) if n.to_vec::<i64>() == [5]));
+        let wanted = |output, classes| Wanted { output, binary: false, classes };
+        assert_eq!(request.outputs, [wanted(1, None), wanted(0, Some(2))]);
+
+        let request = decode(&signature(), Some(BINARY.len()), &binary()).unwrap();
+        assert!(matches!(&request.inputs[0], Data::Bytes(strings, _) if strings.iter().eq([b"hi"])));
+        assert!(matches!(&request.inputs[1], Data::Numbers(n) if n.to_vec::<i64>() == [7]));
+        assert!(request.outputs.iter().all(|wanted| wanted.binary) && request.outputs.len() == 2);
+    }
+
+    #[test]
+    fn responses_as_json_and_binary() {
+        let outputs = [Tensor::from([[0.25f32, 0.5, 0.25]]), Tensor::from([2.0f32])];
+        let wanted = |output, binary, classes| Wanted { output, binary, classes };
+        let all = [wanted(1, true, None), wanted(0, false, None), wanted(0, true, Some(9))];
+        let Encoded { body, header_length } = encode(&signature(), ("m", 3), Some("a\"b"), &all, &outputs);
+        let (head, data) = body.split_at(header_length.unwrap());
+        let head: serde_json::Value = serde_json::from_slice(head).unwrap();
+        let expected = serde_json::json!({
+            "model_name": "m", "model_version": "3", "id": "a\"b",
+            "outputs": [
+                { "name": "z", "datatype": "FP32", "shape": [1], "parameters": { "binary_data_size": 4 } },
+                { "name": "y", "datatype": "FP32", "shape": [1, 3], "data": [0.25, 0.5, 0.25] },
+                { "name": "y", "datatype": "BYTES", "shape": [1, 3], "parameters": { "binary_data_size": 48 } },
+            ],
+        });
+        assert_eq!(head, expected);
+        // Of equal values, the first comes first.
+        let texts = ["0.500000:1:b", "0.250000:0:a", "0.250000:2:c"];
+        let strings: Vec<u8> = texts.iter().flat_map(|text| [b"\x0c\0\0\0", text.as_bytes()].concat()).collect();
+        assert_eq!(data, [&2f32.to_le_bytes()[..], &strings].concat());
+        assert_eq!(encode(&signature(), ("m", 3), None, &all[1..2], &outputs).header_length, None);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |from: &str, to: &str| {
+            assert!(JSON.contains(from));
+            decode(&signature(), None, JSON.replace(from, to).as_bytes()).unwrap_err().message
+        };
+        assert_eq!(error(r#""name": "n""#, r#""name": "m""#), "the model has no input \"m\"; it has \"x\", \"n\"");
+        assert_eq!(error(r#"{"name": "z"}"#, r#"{"name": "w"}"#), "the model has no output \"w\"; it has \"y\", \"z\"");
+        assert_eq!(
+            error(r#""name": "n""#, r#""name": "x""#),
+            "input \"x\" is FP32 of shape [-1, 2], or BYTES of shape [-1], got INT64 of shape [1]"
+        );
+        let expected = "input \"x\" is FP32 of shape [-1, 2], or BYTES of shape [-1], got FP32 of shape [2]; \
+                        the first axis is that of the samples: put a 1 before the shape";
+        assert_eq!(error("[1, 2], \"datatype\"", "[2], \"datatype\""), expected);
+        let expected = "input \"x\": there are 2 elements, but the shape [2, 2] has 4";
+        assert_eq!(
+            error(
+                r#"[1, 2], "datatype": "FP32", "data": [[1.5, -2]]"#,
+                r#"[2, 2], "datatype": "FP32", "data": [1.5, -2]"#
+            ),
+            expected
+        );
+        assert_eq!(
+            error(r#"{"name": "z"}"#, r#"{"name": "z", "parameters": {"classification": 1}}"#),
+            "output \"z\" has no axis of classes"
+        );
+        assert_eq!(
+            error(r#""data": [5]"#, r#""data": [5], "parameters": {"binary_data_size": 8}"#),
+            "input \"n\": both `data` and `binary_data_size` are given"
+        );
+    }
+
+    #[test]
+    fn a_body_may_be_the_one_input() {
+        let mut one = signature();
+        one.inputs.truncate(1);
+        let request = decode(&one, Some(0), b"file").unwrap();
+        assert!(
+            matches!(&request.inputs[0], Data::Bytes(strings, shape) if strings.iter().eq([b"file"]) && *shape == [1])
+        );
+        one.inputs[0].forms.truncate(1);
+        let request = decode(&one, Some(0), &[0; 24]).unwrap();
+        assert_eq!(request.inputs[0].shape(), [3, 2]);
+        let error = |bytes: &[u8]| decode(&one, Some(0), bytes).unwrap_err().message;
+        assert_eq!(error(&[0; 7]), "7 bytes are no whole samples of \"x\", which is FP32 of shape [-1, 2]");
+        assert_eq!(error(&[]), "0 bytes are no whole samples of \"x\", which is FP32 of shape [-1, 2]");
+        assert!(decode(&signature(), Some(0), &[0; 8]).unwrap_err().message.contains("needs a model of one input"));
+    }
+
+    /// Requests with bytes changed, cut, doubled and swapped: refused or understood, never a panic.
+    #[test]
+    fn damaged_requests_never_panic() {
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below.max(1)
+        };
+        let seeds = [(None, JSON.as_bytes().to_vec()), (Some(BINARY.len()), binary()), (Some(0), vec![1; 16])];
+        let words = ["[", "]", "{", "\"", ",", "-1", "1e999", "null", "18446744073709551615", "\\", "\u{0}", "é"];
+        let mut understood = 0;
+        for round in 0..30_000 {
+            let (mut length, mut body) = seeds[round % seeds.len()].clone();
+            for _ in 0..=random(3) {
+                let at = random(body.len());
+                match random(5) {
+                    0 if !body.is_empty() => body[at] = random(256) as u8,
+                    1 => body.truncate(at),
+                    2 => drop(body.splice(at..at, words[random(words.len())].bytes())),
+                    3 => drop(body.drain(at..(at + random(8)).min(body.len()))),
+                    _ => length = length.map(|length| (length + random(5)).saturating_sub(2)),
+                }
+            }
+            understood += usize::from(decode(&signature(), length, &body).is_ok());
+        }
+        assert!((100..29_000).contains(&understood), "{understood}");
+    }
+}

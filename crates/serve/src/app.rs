@@ -152,7 +152,8 @@ impl App {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-        if record.unread {
+        // Nothing can follow on the connection, or nothing should.
+        if record.unread || self.draining.load(Relaxed) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some((name, value)) = reply.header

@@ -44,3 +44,8 @@ pub use options::{Limits, Options};
 pub use refusal::Refusal;
 pub use servable::{Form, Port, Servable, Signature};
 pub use server::{Server, Stopper};
+
+/// The document's program, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/serving.md")]
+mod serving {}

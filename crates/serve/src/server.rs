@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -29,6 +30,10 @@ const WORKERS: usize = 2;
 
 /// Threads for what takes longer between two requests: images, large bodies, loading models.
 const BLOCKING: usize = 4;
+
+/// How long connections without a request are kept when the server stops: a request may be on its way on them. Its answer
+/// says that it was the last.
+const GRACE: Duration = Duration::from_millis(250);
 
 /// Headers that a request may have.
 const MOST_HEADERS: usize = 64;
@@ -162,6 +167,14 @@ impl Server {
         let most = limits.connections.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
         let open = Arc::new(Semaphore::new(most));
         let mut stopped = stopping.subscribe();
+        let admit = |stream: TcpStream, peer| match open.clone().try_acquire_owned() {
+            Ok(permit) => {
+                let stopped = stopping.subscribe();
+                let connection = connection(app.clone(), stream, peer, limits.clone(), tls.clone(), stopped);
+                tokio::spawn(counted(app.clone(), permit, connection));
+            }
+            Err(_) => turn_away(&stream),
+        };
         let failure = loop {
             tokio::select! {
                 () = stop_asked(&mut stopped) => break None,
@@ -174,22 +187,19 @@ impl Server {
                     }
                 }
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => match open.clone().try_acquire_owned() {
-                        Ok(permit) => {
-                            let stopped = stopping.subscribe();
-                            let connection = connection(app.clone(), stream, peer, limits.clone(), tls.clone(), stopped);
-                            tokio::spawn(counted(app.clone(), permit, connection));
-                        }
-                        Err(_) => turn_away(&stream),
-                    },
+                    Ok((stream, peer)) => admit(stream, peer),
                     // No files left, or a client that was gone already: others may do better in a moment.
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 },
             }
         };
-        drop(listener);
         app.draining.store(true, Relaxed);
         stopping.send_replace(true);
+        // Whom the system has let in already is not turned away.
+        while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut Context::from_waker(Waker::noop())) {
+            admit(stream, peer);
+        }
+        drop(listener);
         watching.inspect(|task| task.abort());
         // All permits are back when all connections are closed.
         let closed = tokio::time::timeout(limits.drain_time, open.acquire_many(most as u32)).await;
@@ -197,8 +207,8 @@ impl Server {
             (Some(error), _) => Err(error),
             (None, Ok(_)) => Ok(()),
             (None, Err(_)) => {
-                let (count, seconds) = (most - open.available_permits(), limits.drain_time.as_secs_f64());
-                Err(Error::invalid(format!("{count} connections were cut off: they were not done within {seconds} s")))
+                let (count, seconds) = (app.metrics.in_flight.load(Relaxed), limits.drain_time.as_secs_f64());
+                Err(Error::invalid(format!("requests that were cut off, still running after {seconds} s: {count}")))
             }
         }
     }
@@ -228,18 +238,21 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     // A client that says nothing costs nothing but its socket: buffers come with its first byte.
+    let mut first = [0];
     let spoken = tokio::select! {
-        spoken = tokio::time::timeout(limits.head_time, stream.readable()) => matches!(spoken, Ok(Ok(()))),
-        () = stop_asked(&mut stopped) => false,
+        seen = tokio::time::timeout(limits.head_time, stream.peek(&mut first)) => matches!(seen, Ok(Ok(1))),
+        () = grace_over(&mut stopped) => false,
     };
     if !spoken {
         return;
     }
     match tls {
-        None => requests(app, TokioIo::new(stream), peer, limits, stopped).await,
+        // In a box of their own: the state of requests is large, and idle clients have none.
+        None => Box::pin(requests(app, TokioIo::new(stream), peer, limits, stopped)).await,
         Some(tls) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(limits.head_time, tls.accept(stream)).await {
-                requests(app, TokioIo::new(stream), peer, limits, stopped).await;
+            let shaken = Box::pin(tokio::time::timeout(limits.head_time, tls.accept(stream))).await;
+            if let Ok(Ok(stream)) = shaken {
+                Box::pin(requests(app, TokioIo::new(stream), peer, limits, stopped)).await;
             }
         }
     }
@@ -263,17 +276,22 @@ where
     tokio::select! {
         // What goes wrong on a connection is the client's affair.
         _ = connection.as_mut() => {}
-        () = stop_asked(&mut stopped) => {
+        () = grace_over(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
     }
 }
 
-/// Waits until the server is asked to stop.
+/// Waits until the server is asked to stop. An error says that it is gone.
 async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
-    // An error says that the server is gone.
     let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Waits until a connection without a request may be closed because the server stops.
+async fn grace_over(stopped: &mut watch::Receiver<bool>) {
+    stop_asked(stopped).await;
+    tokio::time::sleep(GRACE).await;
 }
 
 /// Tells a client that there are too many connections, without waiting for it.

@@ -224,7 +224,8 @@ impl App {
                     bytes => serde_json::from_slice(bytes)
                         .map_err(|e| Refusal::bad(format!("the body is not {{\"ready\": true}}: {e}")))?,
                 };
-                let mut lines = self.repository.index();
+                let app = record.app.clone();
+                let mut lines = work(false, move || Ok(app.repository.index())).await?;
                 lines.retain(|line| !filter.ready || line.state == "READY");
                 Ok(Reply::json(&json!(lines)))
             }

@@ -70,7 +70,7 @@ pub struct Repository {
     loading: Mutex<()>,
 }
 
-/// Opens a file as a model, by its ending.
+/// Opens a file as a model, by its ending; [`source::ENDINGS`] lists the endings.
 fn open(path: &Path) -> Result<Arc<dyn Servable>> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("safetensors") => Ok(Arc::new(TrainedModel::read(path)?)),

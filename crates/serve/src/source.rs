@@ -4,8 +4,8 @@ use hadal::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The file of a model in a folder.
-const MODEL_FILE: &str = "model.safetensors";
+/// How the names of model files end; in a folder of its own, a model is called `model` with one of these.
+pub const ENDINGS: [&str; 1] = ["safetensors"];
 
 /// Something given to the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +36,9 @@ impl Source {
         }
         if path.is_dir() && versions(path)?.is_empty() {
             if given.is_some() {
-                let message = format!("holds no {MODEL_FILE} and no folders 1, 2, … with one: it cannot be one model");
+                let ending = ENDINGS.join(" or .");
+                let message =
+                    format!("holds no model.{ending} and no folders 1, 2, … with one: it cannot be one model");
                 return Err(Error::file(path, message));
             }
             return Ok(Source::Repository(path.to_owned()));
@@ -83,7 +85,13 @@ pub fn is_name(name: &str) -> bool {
 }
 
 fn is_model_file(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors")) && path.is_file()
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending)) && path.is_file()
+}
+
+/// The model file of a folder.
+fn model_in(folder: &Path) -> Option<PathBuf> {
+    ENDINGS.iter().map(|ending| folder.join(format!("model.{ending}"))).find(|path| path.is_file())
 }
 
 /// The versions of a model and their files: a file is version 1.
@@ -94,14 +102,14 @@ pub fn versions(path: &Path) -> Result<Vec<(u64, PathBuf)>> {
     if !path.is_dir() {
         return Ok(vec![(1, path.to_owned())]);
     }
-    if path.join(MODEL_FILE).is_file() {
-        return Ok(vec![(1, path.join(MODEL_FILE))]);
+    if let Some(file) = model_in(path) {
+        return Ok(vec![(1, file)]);
     }
     let mut found = Vec::new();
     for folder in entries(path)? {
         let number = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-        if let Some(number) = number.filter(|_| folder.join(MODEL_FILE).is_file()) {
-            found.push((number, folder.join(MODEL_FILE)));
+        if let (Some(number), Some(file)) = (number, model_in(&folder)) {
+            found.push((number, file));
         }
     }
     found.sort();

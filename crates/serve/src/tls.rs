@@ -1,6 +1,6 @@
-//! HTTPS, with the feature `tls`.
+//! HTTPS, with the feature `tls`, on the processors that graviola knows.
 
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod with {
     use hadal::{Error, Result};
     use rustls::ServerConfig;
@@ -39,7 +39,7 @@ mod with {
     }
 }
 
-#[cfg(not(feature = "tls"))]
+#[cfg(not(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod without {
     use hadal::{Error, Result};
     use std::convert::Infallible;
@@ -65,7 +65,7 @@ mod without {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub use with::Tls;
-#[cfg(not(feature = "tls"))]
+#[cfg(not(all(feature = "tls", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub use without::Tls;

@@ -1,6 +1,6 @@
 //! What clients may take, and who they must be.
 
-use super::models::{Folder, gate, number, write_images};
+use super::models::{Folder, Wide, gate, number, write_images};
 use super::{options, start};
 use hadal_serve::{Batching, Limits, Server};
 use std::time::Duration;
@@ -98,6 +98,24 @@ fn clients_and_models_that_take_too_long() {
     assert!(answer.error(504).contains("no answer within 0.15 s"));
     drop(open);
     assert_eq!(server.client().post("/v2/models/gate/infer", number(1.0)).status, 200);
+}
+
+#[test]
+fn clients_that_do_not_read() {
+    let mut options = options(&[]);
+    options.limits = Limits { write_time: Duration::from_millis(100), ..Limits::default() };
+    let server = Server::bind(options).unwrap();
+    server.add("wide", Wide::new()).unwrap();
+    let server = start(server);
+    let mut client = server.client();
+    let body = number(1.0);
+    client.head("POST", "/v2/models/wide/infer", &[("content-length", &body.len().to_string())]).unwrap();
+    client.send(body.as_bytes()).unwrap();
+    until(&server, "hadal_requests_total{model=\"wide\",code=\"200\"} 1");
+    // Only the connection of the one that asks is left.
+    until(&server, "hadal_connections 1");
+    assert!(client.rest().len() < 16_000_000);
+    assert_eq!(server.client().post("/v2/models/wide/infer", &body).body.len() / 1_000_000, 16);
 }
 
 #[test]

@@ -154,7 +154,8 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
 
 /// Where the number or word that begins at `at` ends.
 fn scalar_end(bytes: &[u8], at: usize) -> usize {
-    let ends = |byte: &u8| matches!(byte, b',' | b']' | b'[' | b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'{' | b'}');
+    // All that can follow one in JSON: a comma, a bracket, or white space.
+    let ends = |&byte: &u8| byte == b',' || byte == b']' || byte <= b' ';
     at + bytes[at..].iter().position(ends).unwrap_or(bytes.len() - at).max(1)
 }
 

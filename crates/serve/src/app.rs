@@ -2,12 +2,12 @@
 
 use crate::access_log::AccessLog;
 use crate::body::{Bodies, Held};
+use crate::describe;
 use crate::metrics::Metrics;
 use crate::origin;
 use crate::refusal::Refusal;
 use crate::repository::{Repository, Serving};
 use crate::routes::{self, Operation, Route};
-use crate::servable::{Form, Port};
 use crate::token::Token;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -176,11 +176,11 @@ impl App {
             return Err(Refusal::new(StatusCode::UNAUTHORIZED, message).with(WWW_AUTHENTICATE, "Bearer"));
         }
         // Before anything else is looked at: who gets a refusal can go on with the next request.
-        let held = match head.method {
-            Method::POST => self.bodies.read(body).await?,
-            _ => Held::default(),
-        };
-        record.unread = false;
+        let mut held = Held::default();
+        if head.method == Method::POST {
+            held = self.bodies.read(body).await?;
+            record.unread = false;
+        }
         record.bytes_in = held.bytes.len();
         match route.operation {
             Operation::Page => {
@@ -206,11 +206,18 @@ impl App {
                 "version": env!("CARGO_PKG_VERSION"),
                 "extensions": ["binary_tensor_data", "classification", "model_configuration", "model_repository"],
             }))),
-            Operation::Model => Ok(Reply::json(&self.metadata(&*self.serving(route, record)?))),
+            Operation::Model => {
+                let serving = self.serving(route, record)?;
+                let versions = self.repository.versions(&serving.name);
+                Ok(Reply::json(&describe::metadata(&serving.name, &versions, serving.signature())))
+            }
             Operation::ModelReady => {
                 Ok(Reply::json(&json!({ "name": self.serving(route, record)?.name, "ready": true })))
             }
-            Operation::ModelConfig => Ok(Reply::json(&self.config(&*self.serving(route, record)?))),
+            Operation::ModelConfig => {
+                let serving = self.serving(route, record)?;
+                Ok(Reply::json(&describe::config(&serving.name, self.max_batch, serving.signature())))
+            }
             Operation::Infer => self.infer(route, &head.headers, held, record).await,
             Operation::Classify => self.classify(route, &head, held, record).await,
             Operation::Index => {
@@ -247,49 +254,6 @@ impl App {
         let serving = self.repository.get(route.model.unwrap_or_default(), route.version)?;
         record.model.clone_from(&serving.name);
         Ok(serving)
-    }
-
-    fn metadata(&self, serving: &Serving) -> Value {
-        let signature = serving.signature();
-        let form = |form: &Form| json!({ "datatype": form.datatype.name(), "shape": form.dims() });
-        let port = |port: &Port| {
-            let mut about = form(&port.forms[0]);
-            about["name"] = json!(port.name);
-            if port.forms.len() > 1 {
-                about["parameters"] = json!({ "also": port.forms[1..].iter().map(form).collect::<Vec<_>>() });
-            }
-            about
-        };
-        let versions: Vec<String> = self.repository.versions(&serving.name).iter().map(u64::to_string).collect();
-        json!({
-            "name": serving.name,
-            "versions": versions,
-            "platform": signature.platform,
-            "inputs": signature.inputs.iter().map(port).collect::<Vec<_>>(),
-            "outputs": signature.outputs.iter().map(port).collect::<Vec<_>>(),
-            "parameters": { "labels": signature.labels, "images": signature.takes_images },
-        })
-    }
-
-    /// The configuration as Triton's clients know it: shapes without the axis of the samples.
-    fn config(&self, serving: &Serving) -> Value {
-        let signature = serving.signature();
-        let port = |port: &Port| {
-            let form = &port.forms[0];
-            let dims = &form.dims()[usize::from(signature.batched)..];
-            let name = match form.datatype.name() {
-                "BYTES" => "STRING",
-                name => name,
-            };
-            json!({ "name": port.name, "data_type": format!("TYPE_{name}"), "dims": dims })
-        };
-        json!({
-            "name": serving.name,
-            "platform": signature.platform,
-            "max_batch_size": if signature.batched { self.max_batch } else { 0 },
-            "input": signature.inputs.iter().map(port).collect::<Vec<_>>(),
-            "output": signature.outputs.iter().map(port).collect::<Vec<_>>(),
-        })
     }
 }
 

@@ -16,12 +16,11 @@
 mod access_log;
 mod app;
 mod batcher;
-mod binary;
 mod body;
 mod data;
 mod datatype;
+mod describe;
 mod infer;
-mod json;
 mod metrics;
 mod options;
 mod origin;

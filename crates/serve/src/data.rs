@@ -21,9 +21,10 @@ impl Data {
         }
     }
 
-    /// The type of the elements.
-    pub fn datatype(&self) -> Datatype {
+    /// The type that travels: the declared one, if it is what the elements are held for.
+    pub fn sent_as(&self, declared: Datatype) -> Datatype {
         match self {
+            Data::Numbers(tensor) if declared.dtype() == Some(tensor.dtype()) => declared,
             Data::Numbers(tensor) => Datatype::of(tensor.dtype()),
             Data::Bytes(..) => Datatype::Bytes,
         }

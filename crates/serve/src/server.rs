@@ -2,6 +2,7 @@
 
 use crate::access_log::AccessLog;
 use crate::app::App;
+use crate::batcher::Batching;
 use crate::body::Bodies;
 use crate::metrics::Metrics;
 use crate::options::{Limits, Options};
@@ -34,6 +35,9 @@ const BLOCKING: usize = 4;
 /// How long connections without a request are kept when the server stops: a request may be on its way on them. Its answer
 /// says that it was the last.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// What added to the present is still a time: a year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Headers that a request may have.
 const MOST_HEADERS: usize = 64;
@@ -71,7 +75,8 @@ impl Server {
     pub fn bind(options: Options) -> Result<Server> {
         let sources = options.models.iter().map(|argument| Source::parse(argument)).collect::<Result<Vec<_>>>()?;
         let metrics = Arc::new(Metrics::default());
-        let repository = Repository::new(sources, options.batching, metrics.clone())?;
+        let batching = Batching { delay: options.batching.delay.min(LONGEST), ..options.batching };
+        let repository = Repository::new(sources, batching, metrics.clone())?;
         let tls = options.tls.as_ref().map(|(chain, key)| Tls::read(chain, key)).transpose()?;
         let place = format!("{}:{}", options.host, options.port);
         let wrong = |e: std::io::Error| {
@@ -88,7 +93,7 @@ impl Server {
             metrics,
             token: options.token.as_deref().map(Token::new),
             log: if options.access_log { AccessLog::to(std::io::stderr()) } else { AccessLog::off() },
-            time_limit: limits.answer_time,
+            time_limit: limits.answer_time.min(LONGEST),
             max_batch: options.batching.max_batch,
             on_loopback: address.ip().is_loopback(),
             draining: AtomicBool::new(false),

@@ -121,9 +121,13 @@ impl Servable for TrainedModel {
 /// PNG and JPEG files as a batch.
 fn decode(files: &Strings, channels: Channels, pipeline: &Pipeline) -> Result<Tensor> {
     let image = |(number, file): (usize, &[u8])| {
-        image::decode(file, channels, MOST_PIXELS)
-            .and_then(|image| pipeline.apply(&image.tensor(), 0, 0, 0))
-            .map_err(|e| Error::invalid(format!("image {number}: {e}; send the bytes of a PNG or JPEG file")))
+        image::decode(file, channels, MOST_PIXELS).and_then(|image| pipeline.apply(&image.tensor(), 0, 0, 0)).map_err(
+            |e| {
+                Error::invalid(format!(
+                    "image {number}: {e}; send the bytes of a PNG or JPEG file, as binary data or as the whole body"
+                ))
+            },
+        )
     };
     Ok(Tensor::stack(&files.iter().enumerate().map(image).collect::<Result<Vec<_>>>()?, 0))
 }

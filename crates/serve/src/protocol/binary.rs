@@ -78,10 +78,16 @@ fn strings(bytes: &[u8], shape: &[usize]) -> Result<Data, String> {
     Ok(Data::Bytes(strings, shape.to_vec()))
 }
 
-/// Appends a tensor's bytes.
-pub fn write(data: &Data, out: &mut Vec<u8>) {
+/// Appends a tensor's bytes; numbers of a type that Hadal holds in a wider one get their own width back.
+pub fn write(data: &Data, datatype: Datatype, out: &mut Vec<u8>) {
     match data {
-        Data::Numbers(tensor) => out.extend(tensor.to_bytes()),
+        Data::Numbers(tensor) => match datatype {
+            Datatype::Uint16 | Datatype::Int16 => {
+                out.extend(tensor.to_vec::<i32>().into_iter().flat_map(|x| (x as u16).to_le_bytes()));
+            }
+            Datatype::Uint32 => out.extend(tensor.to_vec::<i64>().into_iter().flat_map(|x| (x as u32).to_le_bytes())),
+            _ => out.extend(tensor.to_bytes()),
+        },
         Data::Bytes(strings, _) => {
             for string in strings.iter() {
                 out.extend((string.len() as u32).to_le_bytes());
@@ -103,7 +109,7 @@ mod tests {
         };
         let x = Tensor::from([[1.5f32, -2.0], [f32::INFINITY, 0.25]]);
         let mut bytes = Vec::new();
-        write(&Data::Numbers(x.transpose(0, 1)), &mut bytes);
+        write(&Data::Numbers(x.transpose(0, 1)), Datatype::Fp32, &mut bytes);
         assert_eq!(numbers(&bytes, Datatype::Fp32, &[2, 2]).to_vec::<f32>(), [1.5, f32::INFINITY, -2.0, 0.25]);
         assert_eq!(numbers(&[0, 2], Datatype::Bool, &[2]).to_vec::<bool>(), [false, true]);
         assert_eq!(numbers(&[0xff, 0xff], Datatype::Uint16, &[1]).to_vec::<i32>(), [65535]);
@@ -111,13 +117,20 @@ mod tests {
         assert_eq!(numbers(&[0xff; 4], Datatype::Uint32, &[1]).to_vec::<i64>(), [i64::from(u32::MAX)]);
         assert_eq!(numbers(&[1, 0, 0, 0, 0, 0, 0, 0], Datatype::Uint64, &[1]).to_vec::<i64>(), [1]);
         assert_eq!(numbers(&[0xff, 0xff, 0xff, 0xff], Datatype::Int32, &[1]).to_vec::<i32>(), [-1]);
+        for datatype in [Datatype::Uint16, Datatype::Int16, Datatype::Uint32, Datatype::Uint64, Datatype::Fp16] {
+            let bytes: Vec<u8> = (0..48).map(|i| i * 5 % 128).collect();
+            let mut again = Vec::new();
+            let shape = [48 / datatype.size().unwrap()];
+            write(&Data::Numbers(numbers(&bytes, datatype, &shape)), datatype, &mut again);
+            assert_eq!(again, bytes, "{datatype}");
+        }
     }
 
     #[test]
     fn strings_after_their_length() {
         let strings: Strings = ["ab", "", "c"].into_iter().collect();
         let mut bytes = Vec::new();
-        write(&Data::Bytes(strings.clone(), vec![3]), &mut bytes);
+        write(&Data::Bytes(strings.clone(), vec![3]), Datatype::Bytes, &mut bytes);
         assert_eq!(bytes, b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0c");
         assert!(matches!(read(&bytes, Datatype::Bytes, &[3]), Ok(Data::Bytes(found, _)) if found == strings));
     }

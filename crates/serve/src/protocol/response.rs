@@ -36,11 +36,12 @@ pub fn encode(
             None => Data::Numbers(tensor.clone()),
         };
         let comma = if i > 0 { "," } else { "" };
-        let (name, datatype, shape) = (text(&signature.outputs[wanted.output].name), data.datatype(), data.shape());
+        let port = &signature.outputs[wanted.output];
+        let (name, datatype, shape) = (text(&port.name), data.sent_as(port.forms[0].datatype), data.shape());
         body.extend(format!("{comma}{{\"name\":{name},\"datatype\":\"{datatype}\",\"shape\":{shape:?}").into_bytes());
         if wanted.binary {
             let before = data_after.len();
-            binary::write(&data, &mut data_after);
+            binary::write(&data, datatype, &mut data_after);
             let size = data_after.len() - before;
             body.extend(format!(",\"parameters\":{{\"binary_data_size\":{size}}}}}").into_bytes());
         } else {

@@ -5,6 +5,9 @@
 //! model's queue; `batcher`, on a thread of the model's own, joins what waits, runs the model once and hands everyone
 //! their part; `protocol` encodes it.
 //!
+//! A new kind of model is a [`Servable`]; one that comes from files also needs its ending in `source::ENDINGS` and a line in
+//! `repository::open`.
+//!
 //! ```no_run
 //! use hadal_serve::{Options, Server};
 //! let server = Server::bind(Options::new(["digits=runs/mnist/model.safetensors"]))?;

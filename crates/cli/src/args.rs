@@ -2,6 +2,8 @@
 
 use clap::{Args as Arguments, Parser, Subcommand};
 use std::path::PathBuf;
+#[cfg(feature = "serve")]
+use std::time::Duration;
 
 /// What the exit status means, for `--help`.
 const STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong arguments, 130 stopped by Ctrl-C (a training run with --out \
@@ -28,6 +30,9 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Classify files (PNG, JPEG, npy, or CSV for a model of tables) with a trained model.
     Predict(Predict),
+    /// Serve trained models over HTTP by the Open Inference Protocol v2; ends on Ctrl-C or SIGTERM.
+    #[cfg(feature = "serve")]
+    Serve(Serve),
     /// Show a model's layers, shapes, parameters and FLOPs.
     Summary(Summary),
     /// List the data sets that have a name, and whether they are here.
@@ -111,6 +116,63 @@ pub struct Predict {
     pub json: bool,
 }
 
+#[cfg(feature = "serve")]
+#[derive(Arguments, Debug)]
+pub struct Serve {
+    /// Model files, folders with versions (1/model.safetensors, 2/…), or folders of models; NAME=PATH gives a name.
+    #[arg(required = true, value_name = "MODEL")]
+    pub models: Vec<String>,
+    /// Address to listen on; 0.0.0.0 or :: serves other machines too.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; with 0 the system chooses one.
+    #[arg(long, value_name = "N", default_value_t = 8000)]
+    pub port: u16,
+    /// Samples in one run of a model, joined from requests that wait.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
+    pub max_batch: usize,
+    /// How long a request may wait for others to share its batch, as 500us or 2ms. Without it, only requests that came
+    /// while the model was busy share one.
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = time)]
+    pub batch_delay: Duration,
+    /// Requests of a model that may wait; more are refused with status 429.
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
+    pub queue: usize,
+    /// Size of a request's body, as 64MiB; larger ones are refused with status 413.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub max_body: usize,
+    /// Size of all bodies at once; more are refused with status 503.
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
+    pub max_memory: usize,
+    /// Open connections; more are refused with status 503.
+    #[arg(long, value_name = "N", default_value_t = 16384, value_parser = at_least_one)]
+    pub max_connections: usize,
+    /// Time for an answer once a request is read; after it, status 504.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub timeout: Duration,
+    /// Time for a request's body to arrive; after it, status 408.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub body_timeout: Duration,
+    /// Time for requests that run when the server is stopped.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub drain: Duration,
+    /// Look at the files this often, and load models again that have changed.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub watch: Option<Duration>,
+    /// File with a token that clients must send as `Authorization: Bearer TOKEN`; without it, the variable HADAL_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificate chain for HTTPS, PEM (needs a build with --features tls).
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key for HTTPS, PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Write no line per request on standard error.
+    #[arg(long)]
+    pub no_access_log: bool,
+}
+
 #[derive(Arguments, Debug)]
 pub struct Summary {
     /// A name from `hadal models`, or a model file.
@@ -130,4 +192,42 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 fn positive(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim().parse().ok();
     number.filter(|x| x.is_finite() && *x > 0.0).ok_or_else(|| "expected a number above 0".into())
+}
+
+/// A time such as `500us`, `2ms`, `1.5s`.
+#[cfg(feature = "serve")]
+fn time(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)];
+    let seconds = with_unit(text, &units).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "expected a time with its unit, such as 500us, 2ms or 30s".into())
+}
+
+/// A number of bytes such as `64MiB`, `512KiB`, `1GiB`, `1000`.
+#[cfg(feature = "serve")]
+fn size(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1024.0), ("MiB", 1048576.0), ("GiB", 1073741824.0), ("", 1.0)];
+    let bytes = with_unit(text, &units).filter(|bytes| (1.0..1e15).contains(bytes));
+    bytes.map(|bytes| bytes as usize).ok_or_else(|| "expected a size such as 512KiB, 64MiB, 1GiB or bytes".into())
+}
+
+/// A number times its unit: the first whose name ends the text.
+#[cfg(feature = "serve")]
+fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let split = |(unit, factor): &(&str, f64)| Some((text.trim().strip_suffix(unit)?, *factor));
+    let (number, factor) = units.iter().find_map(split)?;
+    number.trim().parse::<f64>().ok().map(|number| number * factor)
+}
+
+#[cfg(all(test, feature = "serve"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes() {
+        let micros = |text| time(text).map(|time| time.as_micros());
+        assert_eq!([micros("500us"), micros("2ms"), micros("1.5s")], [Ok(500), Ok(2000), Ok(1_500_000)]);
+        assert!([micros("5"), micros("ms"), micros("-1s"), micros("nans")].iter().all(Result::is_err));
+        assert_eq!([size("512KiB"), size("1GiB"), size("1000")], [Ok(524_288), Ok(1 << 30), Ok(1000)]);
+        assert!([size("0"), size("-5"), size("1MB"), size("")].iter().all(Result::is_err));
+    }
 }

@@ -4,5 +4,7 @@ pub mod doctor;
 pub mod evaluate;
 pub mod list;
 pub mod predict;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod summary;
 pub mod train;

@@ -1,12 +1,11 @@
-//! The `hadal` command line: train, evaluate, predict, and look around.
+//! The `hadal` command line: train, evaluate, predict, serve, and look around.
 
 mod args;
 mod commands;
 mod console;
-mod preprocessing;
+mod in_units;
 mod recipe;
 mod source;
-mod trained;
 
 use args::{Args, Command};
 use clap::Parser;
@@ -23,6 +22,8 @@ fn main() -> ExitCode {
         Command::Train(options) => commands::train::run(options),
         Command::Evaluate(options) => commands::evaluate::run(options).map(|()| Ending::Finished),
         Command::Predict(options) => commands::predict::run(options).map(|()| Ending::Finished),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => commands::serve::run(options).map(|()| Ending::Finished),
         Command::Summary(options) => commands::summary::run(options).map(|()| Ending::Finished),
         Command::Datasets => commands::list::datasets().map(|()| Ending::Finished),
         Command::Models => commands::list::models().map(|()| Ending::Finished),

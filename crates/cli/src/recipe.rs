@@ -5,7 +5,7 @@ use hadal::data::datasets::Name;
 use hadal::nn::optim::{self, Rule};
 use hadal::nn::schedules::{self, Schedule};
 use hadal::train::{Callback, State};
-use hadal::{Error, Param, Result, closest, models};
+use hadal::{Error, Param, Result, Trained, closest, models};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -155,6 +155,13 @@ impl Default for Optimizer {
 }
 
 impl Recipe {
+    /// The recipe that a model was trained with.
+    pub fn of(trained: &Trained) -> Result<Recipe> {
+        let recipe = trained.manifest.get("recipe").cloned().unwrap_or_default();
+        serde_json::from_value(recipe)
+            .map_err(|e| Error::invalid(format!("the model file's recipe cannot be read: {e}")))
+    }
+
     /// A built-in recipe by its name, or a TOML file by its path.
     pub fn load(name: &str) -> Result<Recipe> {
         if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {

@@ -4,11 +4,10 @@ mod arrays;
 mod images;
 mod table;
 
-use crate::preprocessing::Preprocessing;
 use crate::recipe::Recipe;
-use crate::trained::Trained;
+use hadal::data::preprocessing::Preprocessing;
 use hadal::data::{Dataset, Loader, Subset, random_split, stratified_split};
-use hadal::{Error, Result};
+use hadal::{Error, Result, Trained};
 pub use images::AUGMENTATIONS;
 use std::path::{Path, PathBuf};
 pub use table::read as read_table;
@@ -20,6 +19,13 @@ pub enum Task {
     Classify,
     /// Numbers.
     Regress,
+}
+
+impl Task {
+    /// The task of a model whose classes are called `labels`.
+    pub fn of(labels: &[String]) -> Task {
+        if labels.is_empty() { Task::Regress } else { Task::Classify }
+    }
 }
 
 /// Everything that the data decides.
@@ -37,7 +43,7 @@ pub struct Source {
 impl Source {
     /// What is predicted.
     pub fn task(&self) -> Task {
-        if self.labels.is_empty() { Task::Regress } else { Task::Classify }
+        Task::of(&self.labels)
     }
 }
 
@@ -57,7 +63,7 @@ pub fn open(recipe: &Recipe, limit: Option<usize>) -> Result<Source> {
 /// The test data of a trained model, prepared as the model asks: the test part of its own data, or what is at another
 /// place. Data of one piece counts whole there, since none of it was learned from.
 pub fn open_test(trained: &Trained, elsewhere: Option<PathBuf>) -> Result<Loader> {
-    let mut recipe = trained.recipe.clone();
+    let mut recipe = Recipe::of(trained)?;
     let whole = elsewhere.as_ref().is_some_and(|place| !recipe.data.path.as_ref().is_some_and(|own| same(own, place)));
     recipe.data.path = elsewhere.or(recipe.data.path);
     match recipe.data.set.as_str() {

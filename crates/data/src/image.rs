@@ -4,7 +4,7 @@
 //! colour management, which takes longer to compile than the rest of this crate and is not needed for training.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use zune_jpeg::JpegDecoder;
@@ -56,45 +56,54 @@ pub struct Image {
 /// When the file cannot be read, is of another format, is damaged, or announces more than [`MOST_PIXELS`] pixels.
 pub fn read(path: impl AsRef<Path>, channels: Channels) -> Result<Image> {
     let path = path.as_ref();
-    let mut file = BufReader::new(File::open(path).map_err(|error| Error::file(path, error))?);
+    let file = File::open(path).map_err(|error| Error::file(path, error))?;
+    decode_from(BufReader::new(file), channels, MOST_PIXELS).map_err(|message| Error::file(path, message))
+}
+
+/// As [`read`](fn@read), from bytes in memory and with a limit of pixels of one's own.
+pub fn decode(bytes: &[u8], channels: Channels, most_pixels: usize) -> Result<Image> {
+    decode_from(Cursor::new(bytes), channels, most_pixels).map_err(Error::invalid)
+}
+
+/// What is wrong with an image; its file is named by the caller.
+type Problem = String;
+
+fn decode_from(mut file: impl BufRead + Seek, channels: Channels, most: usize) -> Result<Image, Problem> {
     let mut start = Vec::new();
-    file.by_ref().take(8).read_to_end(&mut start).map_err(|error| Error::file(path, error))?;
-    file.rewind().map_err(|error| Error::file(path, error))?;
+    file.by_ref().take(8).read_to_end(&mut start).map_err(|error| error.to_string())?;
+    file.rewind().map_err(|error| error.to_string())?;
     let (width, height, pixels, from) = if start.starts_with(b"\x89PNG\r\n\x1a\n") {
-        png(file, path)?
+        png(file, most)?
     } else if start.starts_with(&[0xff, 0xd8, 0xff]) {
-        jpeg(file, path)?
+        jpeg(file, most)?
     } else {
-        return Err(Error::file(path, format!("neither PNG nor JPEG: it begins with {start:02x?}")));
+        return Err(format!("neither PNG nor JPEG: it begins with {start:02x?}"));
     };
     Ok(Image { width, height, channels, pixels: convert(pixels, from, channels) })
 }
 
 /// Refuses an image before its pixels are decoded.
-fn check_size(width: usize, height: usize, path: &Path) -> Result<()> {
+fn check_size(width: usize, height: usize, most: usize) -> Result<(), Problem> {
     match width.checked_mul(height) {
-        Some(0) => Err(Error::file(path, format!("an image of {width} × {height} pixels is empty"))),
-        Some(count) if count <= MOST_PIXELS => Ok(()),
-        _ => {
-            let message = format!("an image of {width} × {height} pixels; the limit is {MOST_PIXELS} pixels");
-            Err(Error::file(path, message))
-        }
+        Some(0) => Err(format!("an image of {width} × {height} pixels is empty")),
+        Some(count) if count <= most => Ok(()),
+        _ => Err(format!("an image of {width} × {height} pixels; the limit is {most} pixels")),
     }
 }
 
 type Decoded = (usize, usize, Vec<u8>, Channels);
 
-fn png(file: BufReader<File>, path: &Path) -> Result<Decoded> {
-    let refuse = |error: png::DecodingError| Error::file(path, format!("a damaged PNG: {error}"));
+fn png(file: impl BufRead + Seek, most: usize) -> Result<Decoded, Problem> {
+    let refuse = |error: png::DecodingError| format!("a damaged PNG: {error}");
     let mut decoder = png::Decoder::new(file);
     // Palettes become colours, 1 to 4 bits become 8, 16 bits become 8.
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     let mut reader = decoder.read_info().map_err(refuse)?;
     let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    check_size(width, height, path)?;
+    check_size(width, height, most)?;
     let (colour, _) = reader.output_color_type();
-    let size = reader.output_buffer_size().ok_or_else(|| Error::file(path, "the image does not fit into memory"))?;
+    let size = reader.output_buffer_size().ok_or("the image does not fit into memory")?;
     let mut bytes = vec![0; size];
     reader.next_frame(&mut bytes).map_err(refuse)?;
     let keep =
@@ -107,13 +116,13 @@ fn png(file: BufReader<File>, path: &Path) -> Result<Decoded> {
     })
 }
 
-fn jpeg(file: BufReader<File>, path: &Path) -> Result<Decoded> {
-    let refuse = |error| Error::file(path, format!("a damaged JPEG: {error}"));
+fn jpeg(file: impl BufRead + Seek, most: usize) -> Result<Decoded, Problem> {
+    let refuse = |error| format!("a damaged JPEG: {error}");
     let options = DecoderOptions::default().set_max_width(1 << 16).set_max_height(1 << 16).set_strict_mode(false);
     let mut decoder = JpegDecoder::new_with_options(file, options);
     decoder.decode_headers().map_err(refuse)?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| Error::file(path, "a JPEG without a size"))?;
-    check_size(width, height, path)?;
+    let (width, height) = decoder.dimensions().ok_or("a JPEG without a size")?;
+    check_size(width, height, most)?;
     let channels = match decoder.input_colorspace() {
         Some(ColorSpace::Luma) => Channels::Grey,
         _ => Channels::Rgb,
@@ -188,6 +197,7 @@ mod tests {
         crc.update(&bomb[12..29]);
         bomb[29..33].copy_from_slice(&crc.sum().to_be_bytes());
         fails(read(folder.write("bomb.png", &bomb), Channels::Rgb), &["bomb.png", "60000 × 60000", "the limit is"]);
+        fails(decode(&encode(5, 2, png::ColorType::Grayscale, &[0; 10]), Channels::Grey, 9), &["5 × 2", "limit is 9"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! * [`digits`] is the data set that needs no download: the program draws it.
 //! * [`datasets`] are those with a name: MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100; [`download`] fetches them into the
 //!   [`cache`].
+//! * [`preprocessing`] is what a trained model does to its inputs, stored with it.
 //! * [`idx`], [`cifar`], [`csv`], [`arrays`], [`image`] and [`image_folder`] read files, and expect the worst of them; [`tabular`] makes
 //!   features of a table.
 
@@ -24,6 +25,7 @@ mod image_set;
 mod loader;
 mod mix;
 mod partition;
+pub mod preprocessing;
 pub mod random;
 pub mod sampler;
 mod split;

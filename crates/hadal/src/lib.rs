@@ -22,6 +22,9 @@
 //! | [`data`] | data sets, transforms, the loader |
 //! | [`train`] | `compile`, `fit`, `evaluate`, callbacks, metrics |
 //! | [`models`] | architectures by name |
+//! | [`Trained`] | a model file of the `hadal` command, ready to predict |
+
+mod trained;
 
 pub use hadal_core::*;
 pub use hadal_data as data;
@@ -30,6 +33,7 @@ pub use hadal_kernels::threads::{set_threads, threads};
 pub use hadal_models as models;
 pub use hadal_nn as nn;
 pub use hadal_train as train;
+pub use trained::Trained;
 
 /// What programs import: `use hadal::prelude::*;`.
 pub mod prelude {

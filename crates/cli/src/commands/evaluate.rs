@@ -2,30 +2,33 @@
 
 use crate::args::Evaluate as Options;
 use crate::console::say;
+use crate::in_units::InUnits;
 use crate::source::{self, Task};
-use crate::trained::Trained;
 use hadal::prelude::*;
-use hadal::{attempt, no_grad};
+use hadal::{Trained, attempt, no_grad};
 use serde_json::json;
 
 /// Prints loss and metrics, and for up to twenty classes the confusion matrix.
 pub fn run(options: Options) -> Result<()> {
     let trained = Trained::read(&options.model)?;
-    let task = trained.task();
+    let task = Task::of(&trained.labels);
     let test = source::open_test(&trained, options.data)?;
     let mut loss = Mean::default();
     let mut metrics: Vec<Box<dyn Metric>> = match task {
         Task::Classify => vec![Box::new(Accuracy::new())],
         Task::Regress => {
             let prepared = &trained.preprocessing;
-            vec![Box::new(prepared.metric(RootMeanSquaredError::default())), Box::new(prepared.metric(R2::default()))]
+            vec![
+                Box::new(InUnits::new(RootMeanSquaredError::default(), prepared)),
+                Box::new(InUnits::new(R2::default(), prepared)),
+            ]
         }
     };
     let mut confusion = ConfusionMatrix::new(trained.labels.len().max(2));
     no_grad(|| {
         for batch in test.epoch(0) {
             let Batch { input, target, .. } = batch?;
-            let prediction = attempt(|| trained.model.forward(&input))?;
+            let prediction = trained.forward(&input)?;
             let value = attempt(|| match task {
                 Task::Classify => cross_entropy(&prediction, &target),
                 Task::Regress => mse_loss(&prediction, &target, Reduction::Mean),

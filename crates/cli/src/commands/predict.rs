@@ -2,11 +2,11 @@
 
 use crate::args::Predict as Options;
 use crate::console::{note, say};
-use crate::preprocessing::Preprocessing;
+use crate::recipe::Recipe;
 use crate::source;
-use crate::trained::Trained;
-use hadal::attempt;
+use hadal::Trained;
 use hadal::data::image;
+use hadal::data::preprocessing::Preprocessing;
 use hadal::format::npy;
 use hadal::prelude::*;
 use serde_json::{Value, json};
@@ -40,13 +40,7 @@ pub fn run(options: Options) -> Result<()> {
 /// The predictions for a file, printed.
 fn predict(trained: &Trained, path: &Path, top: usize) -> Result<Vec<Value>> {
     let (inputs, lines) = read(trained, path)?;
-    let output = no_grad(|| attempt(|| trained.model.forward(&inputs)))?;
-    let output = match trained.preprocessing.scale() {
-        Some(scale) => scale.undo(&output),
-        None if trained.labels.is_empty() => output,
-        None => output.softmax(1),
-    };
-    let numbers = output.to_f64_vec();
+    let numbers = trained.prediction(&trained.forward(&inputs)?).to_f64_vec();
     let rows = numbers.chunks((numbers.len() / inputs.shape()[0]).max(1)).enumerate();
     Ok(rows.map(|(row, numbers)| show(trained, path, lines.get(row).copied(), numbers, top)).collect())
 }
@@ -88,7 +82,7 @@ fn read(trained: &Trained, path: &Path) -> Result<(Tensor, Vec<usize>)> {
         if !is_table {
             return Err(Error::file(path, "the model takes rows of a table: give CSV files"));
         }
-        let table = source::read_table(&trained.recipe, path)?;
+        let table = source::read_table(&Recipe::of(trained)?, path)?;
         let inputs = encoder.features(&table).map_err(|error| Error::file(path, error))?;
         return Ok((inputs, table.lines));
     }

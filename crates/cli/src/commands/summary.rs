@@ -2,10 +2,9 @@
 
 use crate::args::Summary as Options;
 use crate::console::say;
-use crate::trained::Trained;
 use hadal::models::{self, Spec};
 use hadal::nn::summary;
-use hadal::{Result, attempt};
+use hadal::{Result, Trained, attempt};
 use std::path::Path;
 
 /// Prints the table for a model by name or in a file.

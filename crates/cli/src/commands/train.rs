@@ -2,6 +2,7 @@
 
 use crate::args::Train as Options;
 use crate::console::say;
+use crate::in_units::InUnits;
 use crate::recipe::{self, Recipe};
 use crate::source::{self, Source, Task};
 use hadal::format::model_file::{ModelFile, weights_sha256};
@@ -47,7 +48,9 @@ pub fn run(options: Options) -> Result<Ending> {
         Task::Classify => trainer.metric(Accuracy::new()),
         Task::Regress => {
             let prepared = &source.preprocessing;
-            trainer.metric(prepared.metric(RootMeanSquaredError::default())).metric(prepared.metric(R2::default()))
+            trainer
+                .metric(InUnits::new(RootMeanSquaredError::default(), prepared))
+                .metric(InUnits::new(R2::default(), prepared))
         }
     };
     if let Some(norm) = recipe.train.clip_norm {

@@ -5,12 +5,11 @@
 
 use super::images::training;
 use super::{Source, TEST_BATCH, first, measured, parts, required, set_aside};
-use crate::preprocessing::Preprocessing;
 use crate::recipe::Recipe;
-use crate::trained::Trained;
 use hadal::data::arrays::{self, Pair};
+use hadal::data::preprocessing::Preprocessing;
 use hadal::data::{Dataset, ImageSet, Loader, Subset, TensorDataset};
-use hadal::{DType, Error, Result, Tensor};
+use hadal::{DType, Error, Result, Tensor, Trained};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -2,15 +2,14 @@
 
 use super::{Source, TEST_BATCH, first, measured, parts, required, set_aside};
 use crate::console::note;
-use crate::preprocessing::Preprocessing;
 use crate::recipe::Recipe;
-use crate::trained::Trained;
 use hadal::data::image::Channels;
+use hadal::data::preprocessing::Preprocessing;
 use hadal::data::transforms::{
     HorizontalFlip, Normalize, Pipeline, RandAugment, RandomAffine, RandomCrop, RandomErasing, Resize, TrivialAugment,
 };
 use hadal::data::{Dataset, ImageFolder, ImageSet, Loader, Split, Subset, datasets, download};
-use hadal::{Error, Result};
+use hadal::{Error, Result, Trained};
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -2,13 +2,12 @@
 
 use super::{Source, TEST_BATCH, first, measured, parts, required};
 use crate::console::note;
-use crate::preprocessing::{Preprocessing, Scale};
 use crate::recipe::Recipe;
-use crate::trained::Trained;
 use hadal::data::csv::{self, Column, Table};
+use hadal::data::preprocessing::{Preprocessing, Scale};
 use hadal::data::tabular::{self, Encoder};
 use hadal::data::{Loader, Subset, TensorDataset};
-use hadal::{Error, Result, Tensor};
+use hadal::{Error, Result, Tensor, Trained};
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ mod mistakes;
 mod output;
 mod own_data;
 mod profile;
+mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,7 +13,12 @@ use std::process::{Command, Output};
 /// The program, with no data of this machine and no settings from outside.
 fn hadal(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hadal"));
-    command.args(arguments).env("HADAL_DATA", "no-such-folder").env_remove("HADAL_THREADS").env_remove("NO_COLOR");
+    command
+        .args(arguments)
+        .env("HADAL_DATA", "no-such-folder")
+        .env_remove("HADAL_THREADS")
+        .env_remove("HADAL_TOKEN")
+        .env_remove("NO_COLOR");
     command
 }
 

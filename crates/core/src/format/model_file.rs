@@ -3,6 +3,7 @@
 
 use super::elements::row_major;
 use super::safetensors::{self, Archive};
+use super::{Problem, in_file};
 use crate::{Error, Result, Tensor};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,33 +32,40 @@ const MANIFEST: &str = "hadal.manifest";
 
 impl ModelFile {
     /// Reads a model file; a file of plain weights is refused with a word about what it lacks.
+    ///
+    /// The tensors share the mapped file where they can, as in [`safetensors::read`].
     pub fn read(path: impl AsRef<Path>) -> Result<ModelFile> {
         let path = path.as_ref();
-        let Archive { tensors, metadata } = safetensors::read(path)?;
+        in_file(path, ModelFile::new(safetensors::read(path)?))
+    }
+
+    /// Reads the contents of a model file that are already in memory.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<ModelFile> {
+        ModelFile::new(safetensors::from_bytes(bytes)?).map_err(|problem| Error::invalid(format!("model {problem}")))
+    }
+
+    fn new(Archive { tensors, metadata }: Archive) -> Result<ModelFile, Problem> {
         if metadata.contains_key(super::CHECKPOINT_EPOCH) {
-            let message =
-                "is a checkpoint of a training run, not a model; `hadal train` writes model.safetensors beside it";
-            return Err(Error::file(path, message));
+            return Err(
+                "is a checkpoint of a training run, not a model; `hadal train` writes model.safetensors beside it"
+                    .to_owned(),
+            );
         }
         if !metadata.contains_key(ARCHITECTURE) {
-            return Err(Error::file(
-                path,
-                format!(
-                    "holds {} tensors but no model: its metadata lacks `{ARCHITECTURE}`, which says how to build one; \
-                     these are plain weights, to be loaded into a model that you name",
-                    tensors.len()
-                ),
+            return Err(format!(
+                "holds {} tensors but no model: its metadata lacks `{ARCHITECTURE}`, which says how to build one; \
+                 these are plain weights, to be loaded into a model that you name",
+                tensors.len()
             ));
         }
         let json = |key: &str| match metadata.get(key) {
             None => Ok(Value::Null),
-            Some(text) => serde_json::from_str(text)
-                .map_err(|e| Error::file(path, format!("has metadata `{key}` that is not JSON: {e}"))),
+            Some(text) => serde_json::from_str(text).map_err(|e| format!("has metadata `{key}` that is not JSON: {e}")),
         };
         let labels = match json(LABELS)? {
             Value::Null => Vec::new(),
             labels => serde_json::from_value(labels)
-                .map_err(|e| Error::file(path, format!("has metadata `{LABELS}` that is not a list of names: {e}")))?,
+                .map_err(|e| format!("has metadata `{LABELS}` that is not a list of names: {e}"))?,
         };
         Ok(ModelFile {
             architecture: json(ARCHITECTURE)?,

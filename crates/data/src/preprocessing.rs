@@ -1,30 +1,53 @@
-//! How an input becomes what the model takes: stored with the model, applied in training and in prediction alike.
+//! How an input becomes what a model takes: stored with the model, applied in training and in prediction alike.
 
-use hadal::data::image::Channels;
-use hadal::data::tabular::Encoder;
-use hadal::data::transforms::{Normalize, Pipeline, Resize};
-use hadal::train::metrics::Metric;
-use hadal::{Error, Result, Tensor};
+use crate::image::Channels;
+use crate::tabular::Encoder;
+use crate::transforms::{Normalize, Pipeline, Resize};
+use crate::{Error, Result};
+use hadal_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// What is done to an input.
+/// What is done to an input; in a model file, JSON such as
+/// `{"kind": "image", "channels": 1, "height": 28, "width": 28, "mean": [0.13], "std": [0.31]}`.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Preprocessing {
     /// Bytes `[channels, height, width]`, resized, divided by 255 and normalized per channel.
-    Image { channels: usize, height: usize, width: usize, mean: Vec<f32>, std: Vec<f32> },
-    /// A row of a table: numbers standardized, categories one-hot. The target is the column that was learned; numbers
-    /// in it were standardized too.
-    Table { encoder: Encoder, target: String, scale: Option<Scale> },
+    Image {
+        /// 1 for grey, 3 for colours.
+        channels: usize,
+        /// Rows that the model takes.
+        height: usize,
+        /// Columns that the model takes.
+        width: usize,
+        /// What is subtracted from each channel, of values from 0 to 1.
+        mean: Vec<f32>,
+        /// What each channel is then divided by.
+        std: Vec<f32>,
+    },
+    /// A row of a table: numbers standardized, categories one-hot.
+    Table {
+        /// How columns become features.
+        encoder: Encoder,
+        /// The column that was learned.
+        target: String,
+        /// How numbers in that column were standardized, if they are what is predicted.
+        scale: Option<Scale>,
+    },
     /// Numbers of this shape, taken as they are.
-    Array { shape: Vec<usize> },
+    Array {
+        /// The shape of one sample.
+        shape: Vec<usize>,
+    },
 }
 
 /// How a number to predict was standardized: `(x − mean) / std`.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
+    /// Mean of the training targets.
     pub mean: f64,
+    /// Their standard deviation.
     pub std: f64,
 }
 
@@ -35,42 +58,10 @@ impl Scale {
     }
 }
 
-/// A metric of numbers in the units of the table.
-pub struct InUnits<M> {
-    metric: M,
-    scale: Option<Scale>,
-}
-
-impl<M: Metric> Metric for InUnits<M> {
-    fn name(&self) -> String {
-        self.metric.name()
-    }
-
-    fn update(&mut self, prediction: &Tensor, target: &Tensor) -> Result<()> {
-        match self.scale {
-            Some(scale) => self.metric.update(&scale.undo(prediction), &scale.undo(target)),
-            None => self.metric.update(prediction, target),
-        }
-    }
-
-    fn value(&self) -> f64 {
-        self.metric.value()
-    }
-
-    fn reset(&mut self) {
-        self.metric.reset();
-    }
-}
-
 impl Preprocessing {
     /// How the numbers to predict were standardized, if they were.
     pub fn scale(&self) -> Option<Scale> {
         if let Preprocessing::Table { scale, .. } = self { *scale } else { None }
-    }
-
-    /// A metric of predicted numbers.
-    pub fn metric<M: Metric>(&self, metric: M) -> InUnits<M> {
-        InUnits { metric, scale: self.scale() }
     }
 
     /// The shape of one sample.
@@ -83,6 +74,9 @@ impl Preprocessing {
     }
 
     /// For images: how many colour channels a file is read with, and the pipeline that makes it an input.
+    ///
+    /// # Errors
+    /// When the model takes no images, or images with other than 1 or 3 channels.
     pub fn image(&self) -> Result<(Channels, Pipeline)> {
         let Preprocessing::Image { channels, height, width, mean, std } = self else {
             let shape = self.shape();

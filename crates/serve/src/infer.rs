@@ -1,0 +1,156 @@
+//! The requests that run a model.
+
+use crate::app::{App, Record, Reply, broken, work};
+use crate::batcher::Answer;
+use crate::body::Held;
+use crate::data::{Data, Strings};
+use crate::protocol::{self, ranked};
+use crate::refusal::Refusal;
+use crate::repository::Serving;
+use crate::routes::Route;
+use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
+use hyper::http::request::Parts;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The header that says where JSON ends and binary data begins.
+const HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// Bytes that are read or written between two other requests; more go to a thread that may be busy with them.
+const QUICK: usize = 32 << 10;
+
+/// Classes listed for an image unless the client says otherwise.
+const TOP: usize = 5;
+
+impl App {
+    /// `POST …/infer`.
+    pub async fn infer(
+        &self,
+        route: Route<'_>,
+        headers: &HeaderMap,
+        held: Held,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
+        let serving = self.serving(route, record)?;
+        let about = |refusal: Refusal| refusal.about(format_args!("model {:?}", serving.name));
+        check_encoding(headers)?;
+        let header_length = match headers.get(HEADER_LENGTH) {
+            None => None,
+            Some(value) => Some(value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+                about(Refusal::bad(
+                    "Inference-Header-Content-Length is no number: it is the length of the JSON before binary data",
+                ))
+            })?),
+        };
+        let deadline = Instant::now() + self.time_limit;
+        let (bytes, memory) = (held.bytes, held.memory);
+        let is_quick = bytes.len() <= QUICK;
+        let model = serving.model.clone();
+        let decode = move || protocol::decode(model.signature(), header_length, &bytes);
+        let request = work(is_quick, decode).await.map_err(about)?;
+        let answer = self.run(&serving, request.inputs, is_quick, deadline, record).await?;
+        drop(memory);
+        let (id, wanted) = (request.id, request.outputs);
+        let is_quick = answer.outputs.iter().map(|output| output.meta().bytes()).sum::<usize>() <= QUICK;
+        let encode = move || {
+            let model = (serving.name.as_str(), serving.version);
+            Ok(protocol::encode(serving.signature(), model, id.as_deref(), &wanted, &answer.outputs))
+        };
+        let encoded = work(is_quick, encode).await?;
+        Ok(match encoded.header_length {
+            None => Reply::of("application/json", encoded.body),
+            Some(length) => {
+                let header = Some((HEADER_LENGTH, length.to_string()));
+                Reply { header, ..Reply::of("application/octet-stream", encoded.body) }
+            }
+        })
+    }
+
+    /// `POST …/classify`: an image file in, labels with probabilities out.
+    pub async fn classify(
+        &self,
+        route: Route<'_>,
+        head: &Parts,
+        held: Held,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
+        let serving = self.serving(route, record)?;
+        let about = |refusal: Refusal| refusal.about(format_args!("model {:?}", serving.name));
+        check_encoding(&head.headers)?;
+        let signature = serving.signature();
+        if !signature.takes_images {
+            let names: Vec<&str> = signature.inputs.iter().map(|port| port.name.as_str()).collect();
+            let message = format!("it takes no images but {}; use POST …/infer", names.join(", "));
+            return Err(about(Refusal::bad(message)));
+        }
+        let top = match head.uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("top=")) {
+            None => TOP,
+            Some(text) => text
+                .parse()
+                .ok()
+                .filter(|&top| top > 0)
+                .ok_or_else(|| about(Refusal::bad("`top` is no number of classes above 0")))?,
+        };
+        if held.bytes.is_empty() {
+            return Err(about(Refusal::bad(
+                "the body is empty; send a PNG or JPEG file, as with curl --data-binary @FILE",
+            )));
+        }
+        let deadline = Instant::now() + self.time_limit;
+        let file = Data::Bytes(Strings::from_iter([&held.bytes]), vec![1]);
+        let answer = self.run(&serving, vec![file], false, deadline, record).await?;
+        let output = &answer.outputs[signature.probabilities.unwrap_or(0)];
+        let numbers = output.to_f64_vec();
+        let mut reply = json!({ "model_name": serving.name, "model_version": serving.version.to_string() });
+        if signature.labels.is_empty() {
+            reply["values"] = json!(numbers);
+        } else {
+            let class = |(index, p): (usize, f64)| json!({ "label": signature.labels[index], "probability": p });
+            let classes: Vec<_> = ranked(&numbers).into_iter().take(top).map(class).collect();
+            reply["label"] = classes[0]["label"].clone();
+            reply["probabilities"] = json!(classes);
+        }
+        Ok(Reply::json(&reply))
+    }
+
+    /// Prepares inputs, puts them into the model's queue, and waits for the answer.
+    async fn run(
+        &self,
+        serving: &Arc<Serving>,
+        inputs: Vec<Data>,
+        is_quick: bool,
+        deadline: Instant,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let about = |refusal: Refusal| refusal.about(format_args!("model {:?}", serving.name));
+        // A few bytes of an image may announce millions of pixels.
+        let is_quick = is_quick && inputs.iter().all(|data| matches!(data, Data::Numbers(_)));
+        let model = serving.model.clone();
+        let prepare = move || model.prepare(inputs).map_err(|error| Refusal::bad(error.to_string()));
+        let inputs = work(is_quick, prepare).await.map_err(about)?;
+        let pending = serving.batcher.submit(inputs, deadline).map_err(about)?;
+        let answer = match tokio::time::timeout_at(deadline.into(), pending).await {
+            Ok(Ok(answer)) => answer.map_err(about)?,
+            Ok(Err(_)) => return Err(broken()),
+            Err(_) => {
+                let seconds = self.time_limit.as_secs_f64();
+                let message = format!("no answer within {seconds} s; --timeout allows more");
+                return Err(about(Refusal::later(StatusCode::GATEWAY_TIMEOUT, message)));
+            }
+        };
+        record.batch = Some((answer.batch, answer.waited));
+        Ok(answer)
+    }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            let message = "compressed bodies are not read; send it without Content-Encoding";
+            Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,230 @@
+//! Answers: equal to local inference bit for bit, whatever the encoding and the batch.
+
+use super::models::{Folder, images, request, write_images, write_table};
+use super::{options, start};
+use hadal::data::image::{self, Channels};
+use hadal::{Tensor, Trained};
+use hadal_serve::{Batching, Server};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn floats(values: &Value) -> Vec<f32> {
+    serde_json::from_value::<Vec<f64>>(values.clone()).unwrap().into_iter().map(|x| x as f32).collect()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn json_and_binary_give_the_bits_of_local_inference() {
+    let folder = Folder::new();
+    write_images(&folder.path("net.safetensors"), 1);
+    let server = start(Server::bind(options(&[&folder.argument("net.safetensors")])).unwrap());
+    let local = Trained::read(folder.path("net.safetensors")).unwrap();
+    let x = images(3);
+    let logits = local.forward(&x).unwrap();
+    let probabilities = local.prediction(&logits);
+    let mut client = server.client();
+
+    let answer =
+        client.post("/v2/models/net/infer", request(&x, json!([{ "name": "logits" }, { "name": "probabilities" }])));
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    let answer = answer.json();
+    assert_eq!((&answer["model_name"], &answer["model_version"]), (&json!("net"), &json!("1")));
+    assert_eq!(answer["outputs"][0]["shape"], json!([3, 3]));
+    assert_eq!(bits(&floats(&answer["outputs"][0]["data"])), bits(&logits.to_vec()));
+    assert_eq!(bits(&floats(&answer["outputs"][1]["data"])), bits(&probabilities.to_vec()));
+
+    // Nested, with an id, and all outputs as nothing else is said.
+    let rows: Vec<Value> = x.to_vec::<f32>().chunks(8).map(|row| json!(row)).collect();
+    let nested: Vec<Value> = rows.chunks(8).map(|rows| json!([rows])).collect();
+    let input = json!({ "name": "input", "shape": [3, 1, 8, 8], "datatype": "FP32", "data": nested });
+    let answer =
+        client.post("/v2/models/net/versions/1/infer", json!({ "id": "q\"7", "inputs": [input] }).to_string()).json();
+    assert_eq!(answer["id"], "q\"7");
+    let names: Vec<&Value> = answer["outputs"].as_array().unwrap().iter().map(|output| &output["name"]).collect();
+    assert_eq!(names, ["probabilities", "logits"]);
+    assert_eq!(bits(&floats(&answer["outputs"][1]["data"])), bits(&logits.to_vec()));
+
+    // Binary in and out.
+    let bytes = x.to_bytes();
+    let input = json!({ "name": "input", "shape": [3, 1, 8, 8], "datatype": "FP32", "parameters": { "binary_data_size": bytes.len() } });
+    let head = json!({ "inputs": [input], "outputs": [{ "name": "logits", "parameters": { "binary_data": true } }] })
+        .to_string();
+    let length = head.len().to_string();
+    let headers = [("inference-header-content-length", length.as_str())];
+    let answer = client.post_with("/v2/models/net/infer", &headers, [head.as_bytes(), &bytes].concat());
+    let length: usize = answer.header("inference-header-content-length").unwrap().parse().unwrap();
+    let (head, data) = answer.body.split_at(length);
+    let head: Value = serde_json::from_slice(head).unwrap();
+    assert_eq!(head["outputs"][0]["parameters"]["binary_data_size"], 36);
+    assert_eq!(data, logits.to_bytes());
+
+    // The whole body is the input.
+    let answer = client.post_with("/v2/models/net/infer", &[("inference-header-content-length", "0")], image(40, 20));
+    let length: usize = answer.header("inference-header-content-length").unwrap().parse().unwrap();
+    let read = image::decode(&image(40, 20), Channels::Grey, 1 << 20).unwrap().tensor();
+    let (_, pipeline) = local.preprocessing.image().unwrap();
+    let expected = local.forward(&pipeline.apply(&read, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();
+    assert_eq!(answer.body[length + 12..], expected.to_bytes());
+
+    // Bytes of pixels are prepared as in training.
+    let pixels = Tensor::from_vec((0..64).map(|i| (i * 3) as u8).collect(), [1, 8, 8]);
+    let expected = local.forward(&pipeline.apply(&pixels, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();
+    let input = json!({ "name": "input", "shape": [1, 1, 8, 8], "datatype": "UINT8", "data": pixels.to_vec::<u8>() });
+    let answer = client.post("/v2/models/net/infer", json!({ "inputs": [input] }).to_string()).json();
+    assert_eq!(bits(&floats(&answer["outputs"][1]["data"])), bits(&expected.to_vec()));
+}
+
+/// A grey PNG.
+fn image(width: u32, height: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> = (0..width * height).map(|i| (i * 5 % 251) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    file
+}
+
+#[test]
+fn images_are_classified() {
+    let folder = Folder::new();
+    write_images(&folder.path("net/model.safetensors"), 1);
+    let server = start(Server::bind(options(&[&folder.argument("net")])).unwrap());
+    let mut client = server.client();
+    let answer = client.post("/v2/models/net/classify?top=2", image(9, 9)).json();
+    let ranked = answer["probabilities"].as_array().unwrap();
+    assert_eq!((ranked.len(), &answer["label"]), (2, &ranked[0]["label"]));
+    assert!(ranked[0]["probability"].as_f64() > ranked[1]["probability"].as_f64());
+    assert_eq!(client.post("/predictions/net?top=2", image(9, 9)).json(), answer);
+    // The protocol's extension says the same.
+    let input = json!({ "name": "input", "shape": [2], "datatype": "BYTES", "parameters": { "binary_data_size": 8 + 2 * image(9, 9).len() } });
+    let output = json!({ "name": "probabilities", "parameters": { "classification": 2 } });
+    let mut body = json!({ "inputs": [input], "outputs": [output] }).to_string().into_bytes();
+    let length = body.len().to_string();
+    for _ in 0..2 {
+        body.extend((image(9, 9).len() as u32).to_le_bytes());
+        body.extend(image(9, 9));
+    }
+    let answer = client.post_with("/v2/models/net/infer", &[("inference-header-content-length", &length)], body).json();
+    let output = &answer["outputs"][0];
+    assert_eq!((&output["datatype"], &output["shape"]), (&json!("BYTES"), &json!([2, 2])));
+    let first = output["data"][0].as_str().unwrap();
+    let p = ranked[0]["probability"].as_f64().unwrap();
+    let label = ranked[0]["label"].as_str().unwrap();
+    let index = ["cat", "dog", "eel"].iter().position(|known| *known == label).unwrap();
+    assert_eq!(first, format!("{p:.6}:{index}:{label}"));
+    assert_eq!(output["data"][2], output["data"][0]);
+
+    assert!(client.post("/v2/models/net/classify", "text").error(400).contains("neither PNG nor JPEG"));
+    assert!(client.post("/v2/models/net/classify", "").error(400).contains("the body is empty"));
+    assert!(client.post("/v2/models/net/classify?top=0", image(9, 9)).error(400).contains("`top`"));
+}
+
+#[test]
+fn tables_are_sent_by_column() {
+    let folder = Folder::new();
+    write_table(&folder.path("income.safetensors"));
+    let server = start(Server::bind(options(&[&folder.argument("income.safetensors")])).unwrap());
+    let local = Trained::read(folder.path("income.safetensors")).unwrap();
+    let features = Tensor::from([[-1.0f32, 0.0, 1.0], [1.5, 1.0, 0.0], [0.0, 0.0, 0.0]]);
+    let expected = local.prediction(&local.forward(&features).unwrap());
+    let mut client = server.client();
+    let age = json!({ "name": "age", "shape": [3], "datatype": "FP64", "data": [30, 55, null] });
+    let job = json!({ "name": "job", "shape": [3], "datatype": "BYTES", "data": ["cook", "clerk", "pilot"] });
+    let answer = client.post("/v2/models/income/infer", json!({ "inputs": [job, age] }).to_string()).json();
+    assert_eq!(answer["outputs"][0]["name"], "prediction");
+    assert_eq!(bits(&floats(&answer["outputs"][0]["data"])), bits(&expected.to_vec()));
+
+    let short = json!({ "name": "job", "shape": [1], "datatype": "BYTES", "data": ["cook"] });
+    let error = client.post("/v2/models/income/infer", json!({ "inputs": [short, age] }).to_string()).error(400);
+    assert_eq!(error, "model \"income\": input \"age\" has 3 samples, but \"job\" has 1");
+    let error = client.post("/v2/models/income/infer", json!({ "inputs": [age] }).to_string()).error(400);
+    assert_eq!(error, "model \"income\": input \"job\" is missing; it is BYTES of shape [-1]");
+    assert!(client.post("/v2/models/income/classify", "x").error(400).contains("takes no images but age, job"));
+}
+
+#[test]
+fn a_sample_has_the_same_bits_in_any_batch() {
+    let folder = Folder::new();
+    write_images(&folder.path("net.safetensors"), 3);
+    let together = Batching { max_batch: 8, delay: Duration::from_millis(300), queue: 64 };
+    let mut options = options(&[&folder.argument("net.safetensors")]);
+    options.batching = together;
+    let server = start(Server::bind(options).unwrap());
+    let local = Trained::read(folder.path("net.safetensors")).unwrap();
+    let x = images(13);
+    // Requests of 1, 2, … samples at once.
+    let parts = [(0, 1), (1, 2), (3, 1), (4, 4), (8, 5)];
+    let answers: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let ask = |(start, length)| {
+            let (mut client, x) = (server.client(), x.narrow(0, start, length));
+            move || {
+                let body = request(&x, json!([{ "name": "logits" }]));
+                floats(&client.post("/v2/models/net/infer", body).json()["outputs"][0]["data"])
+            }
+        };
+        let threads: Vec<_> = parts.iter().map(|&part| scope.spawn(ask(part))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for ((start, length), answer) in parts.into_iter().zip(answers) {
+        for sample in 0..length {
+            let alone = local.forward(&x.narrow(0, start + sample, 1)).unwrap().to_vec::<f32>();
+            assert_eq!(bits(&answer[3 * sample..][..3]), bits(&alone), "sample {}", start + sample);
+        }
+    }
+    let metrics = String::from_utf8(server.client().get("/metrics").body).unwrap();
+    let count = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)).expect("it is counted");
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert_eq!(count("hadal_batch_samples_sum{model=\"net\"}"), 13.0);
+    assert!(count("hadal_batch_samples_count{model=\"net\"}") < 5.0, "no batch was shared\n{metrics}");
+    assert_eq!(count("hadal_requests_total{model=\"net\",code=\"200\"}"), 5.0);
+}
+
+#[test]
+fn what_there_is_to_know() {
+    let folder = Folder::new();
+    write_images(&folder.path("all/net/1/model.safetensors"), 1);
+    write_images(&folder.path("all/net/3/model.safetensors"), 2);
+    write_table(&folder.path("all/income/model.safetensors"));
+    let server = start(Server::bind(options(&[&folder.argument("all")])).unwrap());
+    let mut client = server.client();
+    assert_eq!(client.get("/v2/health/live").json(), json!({ "live": true }));
+    assert_eq!(client.get("/ping").json(), json!({ "live": true, "ready": true }));
+    let extensions = client.get("/v2").json()["extensions"].clone();
+    assert!(extensions.as_array().unwrap().contains(&json!("binary_tensor_data")));
+    let metadata = client.get("/v2/models/net").json();
+    assert_eq!(metadata["versions"], json!(["1", "3"]));
+    assert_eq!(metadata["inputs"][0]["shape"], json!([-1, 1, 8, 8]));
+    assert_eq!(metadata["inputs"][0]["parameters"]["also"][1], json!({ "datatype": "BYTES", "shape": [-1] }));
+    assert_eq!(metadata["outputs"][0], json!({ "name": "probabilities", "datatype": "FP32", "shape": [-1, 3] }));
+    let config = client.get("/v2/models/income/config").json();
+    assert_eq!(config["input"][1], json!({ "name": "job", "data_type": "TYPE_STRING", "dims": [] }));
+    assert_eq!(client.get("/v2/models/net/versions/3/ready").json(), json!({ "name": "net", "ready": true }));
+    let error = client.get("/v2/models/net/versions/2/ready").error(404);
+    assert_eq!(error, "model \"net\" has no version \"2\"; there is 1, 3");
+    let index = client.post("/v2/repository/index", "{\"ready\": true}").json();
+    let lines: Vec<(&str, &str)> = index
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["name"].as_str().unwrap(), line["version"].as_str().unwrap()))
+        .collect();
+    assert_eq!(lines, [("income", "1"), ("net", "1"), ("net", "3")]);
+    // Without a version, the highest answers.
+    let x = images(1);
+    let logits = |client: &mut super::Client, path: &str| {
+        client.post(path, request(&x, json!([{ "name": "logits" }]))).json()["outputs"][0]["data"].clone()
+    };
+    let newest = logits(&mut client, "/v2/models/net/infer");
+    assert_eq!(newest, logits(&mut client, "/v2/models/net/versions/3/infer"));
+    assert_ne!(newest, logits(&mut client, "/v2/models/net/versions/1/infer"));
+    // The document and the page.
+    assert_eq!(client.get("/openapi.json").json()["openapi"], "3.1.0");
+    let page = client.get("/");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
+}

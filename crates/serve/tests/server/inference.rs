@@ -228,3 +228,25 @@ fn what_there_is_to_know() {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
 }
+
+#[test]
+fn onnx_models_are_served_beside_ours() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/onnx/mlp.onnx");
+    let server = start(Server::bind(options(&[path])).unwrap());
+    let model = hadal_onnx::Model::load(path).unwrap();
+    let (input, output) = (&model.inputs()[0].name, &model.outputs()[0].name);
+    let x = Tensor::randn([2, 4]);
+    let expected = hadal::no_grad(|| model.run(&[(input, (&x).into())])).unwrap();
+    let mut client = server.client();
+    let metadata = client.get("/v2/models/mlp").json();
+    assert_eq!((&metadata["platform"], &metadata["inputs"][0]["name"]), (&json!("onnx"), &json!(input)));
+    let given = json!({ "name": input, "shape": [2, 4], "datatype": "FP32", "data": x.to_vec::<f32>() });
+    let answer = client.post("/v2/models/mlp/infer", json!({ "inputs": [given] }).to_string());
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    let answer = answer.json();
+    assert_eq!(answer["outputs"][0]["name"], json!(output));
+    assert_eq!(bits(&floats(&answer["outputs"][0]["data"])), bits(&expected[0].tensor().unwrap().to_vec()));
+    // What an input should be is said as for any model.
+    let given = json!({ "name": input, "shape": [2, 5], "datatype": "FP32", "data": vec![0.0; 10] });
+    assert_eq!(client.post("/v2/models/mlp/infer", json!({ "inputs": [given] }).to_string()).status, 400);
+}

@@ -34,6 +34,7 @@
 //!    error. Unsigned 64-bit numbers live in `i64`; where their order matters, `ordered` makes it right.
 //! 5. Run the conformance example over the operator's cases.
 
+mod compiled;
 mod decode;
 mod element;
 mod external;
@@ -52,6 +53,7 @@ mod types;
 mod value;
 mod wire;
 
+pub use compiled::CompiledModel;
 pub use element::ElementType;
 pub use model::Model;
 pub use registry::{Supported, operators};

@@ -96,6 +96,11 @@ impl Model {
     /// If an input is missing, unknown, or of another type or shape than declared; or if an operator does not admit what
     /// it gets.
     pub fn run(&self, inputs: &[(&str, Value)]) -> Result<Vec<Value>> {
+        self.run_checked(self.checked(inputs)?)
+    }
+
+    /// The inputs in the graph's order, after all checks.
+    pub(crate) fn checked(&self, inputs: &[(&str, Value)]) -> Result<Vec<Option<Value>>> {
         let mut values = vec![None; self.graph.inputs.len()];
         let mut sizes = HashMap::new();
         for (name, value) in inputs {
@@ -113,6 +118,10 @@ impl Model {
         if !missing.is_empty() {
             return Err(Error::invalid(format!("the model needs a value for {missing:?}")));
         }
+        Ok(values)
+    }
+
+    pub(crate) fn run_checked(&self, values: Vec<Option<Value>>) -> Result<Vec<Value>> {
         // Also what an operation finds wrong without a fallible form, such as reading a value while a graph is traced.
         hadal_core::attempt(|| self.graph.run(values, &[]))?
     }

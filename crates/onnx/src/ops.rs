@@ -1,4 +1,4 @@
-//! The operators, one file a group. Each file ends with what it needs and begins with its table.
+//! The operators, one file a group, which begins with its table.
 
 mod arithmetic;
 mod attention;
@@ -9,6 +9,7 @@ mod control;
 mod conv;
 mod detection;
 mod gather;
+mod language;
 mod layout;
 mod learning;
 mod linear;
@@ -17,6 +18,7 @@ mod map;
 mod microsoft;
 mod ml;
 mod norm;
+mod pad;
 mod pool;
 mod quantize;
 mod random;
@@ -41,11 +43,13 @@ pub(crate) const STANDARD: &[&[Operator]] = &[
     conv::OPERATORS,
     detection::OPERATORS,
     gather::OPERATORS,
+    language::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
     loss::OPERATORS,
     map::OPERATORS,
     norm::OPERATORS,
+    pad::OPERATORS,
     pool::OPERATORS,
     quantize::OPERATORS,
     random::OPERATORS,

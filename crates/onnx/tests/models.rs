@@ -1,7 +1,7 @@
 //! Small models with onnxruntime's results (`fixtures/onnx_models.py`), mistakes, and training.
 
 use hadal_core::format::npz;
-use hadal_core::{ModuleExt, Role, Tensor, compile, no_grad};
+use hadal_core::{ModuleExt, Role, Tensor, no_grad};
 use hadal_onnx::{Model, Value};
 use std::path::PathBuf;
 
@@ -128,20 +128,48 @@ fn maps_hold_the_scores_of_a_sample() {
 
 #[test]
 fn compiled_models_give_the_same_bits() {
-    for name in ["mlp", "cnn", "shapes", "lstm"] {
+    for name in ["mlp", "cnn", "shapes", "quantized", "contrib_float", "contrib_quantized"] {
         let model = load(name);
         let inputs = inputs(name, &model);
-        let port = &inputs[0].0;
-        let run = |x: &Tensor| {
-            let mut values = vec![(port.as_str(), x.into())];
-            values.extend(inputs[1..].iter().map(|(n, v)| (n.as_str(), v.clone())));
-            Ok::<_, hadal_core::Error>(model.run(&values)?[0].tensor().unwrap().clone())
-        };
-        let x = inputs[0].1.tensor().unwrap();
-        let compiled = compile(|[x]: [&Tensor; 1]| no_grad(|| run(x)));
-        let (eager, graph) = (no_grad(|| run(x)).unwrap(), compiled.call([x]).unwrap());
-        assert_eq!(eager.to_f64_vec(), graph.to_f64_vec(), "{name}");
+        let expected = run(&model, &inputs).unwrap();
+        let named: Vec<(&str, Value)> = inputs.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+        let compiled = model.compiled();
+        // Once traced, once not.
+        for _ in 0..2 {
+            let outputs = no_grad(|| compiled.run(&named)).unwrap();
+            for (expected, output) in expected.iter().zip(&outputs) {
+                assert_eq!(expected.element_type(), output.element_type(), "{name}");
+                let (expected, output) = (expected.tensor().unwrap(), output.tensor().unwrap());
+                assert_eq!(expected.to_f64_vec(), output.to_f64_vec(), "{name}");
+            }
+        }
+        assert!(compiled.is_traced(), "{name}");
     }
+}
+
+/// Batch normalization is folded into the convolution.
+#[test]
+fn models_compiled_for_inference_round_otherwise() {
+    let recorded = npz::read(fixture("cnn.npz")).unwrap();
+    let compiled = load("cnn").compiled_for_inference();
+    let outputs = no_grad(|| compiled.run(&[("x", (&recorded["in.x"]).into())])).unwrap();
+    let pairs = recorded["out.y"].to_f64_vec().into_iter().zip(outputs[0].tensor().unwrap().to_f64_vec());
+    assert!(pairs.map(|(e, g)| (e - g).abs()).fold(0.0, f64::max) < 1e-6);
+    assert!(compiled.is_traced());
+}
+
+/// The number of turns of a loop is an input, so that the graph depends on it.
+#[test]
+fn models_that_cannot_be_traced_are_run_as_they_are() {
+    let model = load("control");
+    let inputs = inputs("control", &model);
+    let expected = run(&model, &inputs).unwrap()[0].tensor().unwrap().to_vec::<f32>();
+    let named: Vec<(&str, Value)> = inputs.iter().map(|(n, v)| (n.as_str(), v.clone())).collect();
+    let compiled = model.compiled();
+    assert_eq!(compiled.run(&named).unwrap()[0].tensor().unwrap().to_vec::<f32>(), expected);
+    assert!(!compiled.is_traced());
+    let wrong = compiled.run(&[("x", Tensor::zeros(3).into())]).unwrap_err().to_string();
+    assert_eq!(wrong, "the model needs a value for [\"turns\"]");
 }
 
 #[test]

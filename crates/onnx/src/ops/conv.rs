@@ -1,6 +1,6 @@
 //! Convolutions and their adjoints.
 
-use super::layout::grow;
+use super::pad::grow;
 use super::prelude::*;
 use super::window::{Geometry, Windows, spatial};
 use hadal_core::{Convolution, Padding};

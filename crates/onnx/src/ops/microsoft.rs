@@ -12,7 +12,7 @@ pub(crate) const TABLES: &[&[Operator]] = &[ALIASES, fused::OPERATORS, quantized
 const ALIASES: &[Operator] = &[
     op("DequantizeLinear", 1, With(super::quantize::dequantize)),
     op("GridSample", 1, With(super::resample::grid_sample)),
-    op("Pad", 1, With(super::layout::pad)),
+    op("Pad", 1, With(super::pad::pad)),
     op("QLinearConv", 1, With(super::quantize::quantized_conv)),
     op("QuantizeLinear", 1, With(super::quantize::quantize)),
     op("Range", 1, With(super::constant::range)),

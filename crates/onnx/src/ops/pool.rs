@@ -1,6 +1,6 @@
 //! Joining neighbours.
 
-use super::layout::grow;
+use super::pad::grow;
 use super::prelude::*;
 use super::window::{Geometry, Windows, spatial};
 use hadal_core::{Convolution, Divisor, Pooling};

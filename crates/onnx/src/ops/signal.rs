@@ -50,7 +50,7 @@ fn resized(x: &Tensor, axis: usize, size: usize) -> Result<Tensor> {
     }
     let mut amounts = vec![(0, 0); x.rank()];
     amounts[axis].1 = (size - own) as isize;
-    super::layout::grow(x, &amounts, Scalar::Int(0))
+    super::pad::grow(x, &amounts, Scalar::Int(0))
 }
 
 /// The axis is counted with that of the complex pairs; an input may say it instead.

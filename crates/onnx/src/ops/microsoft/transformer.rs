@@ -1,6 +1,7 @@
 //! Attention and embeddings as onnxruntime's fusions write them.
 
-use crate::ops::attention::{Bias, Scores, Sight, for_queries, heads_apart, heads_joined, read, rotate};
+use crate::ops::attention::{Bias, Scores, Sight, for_queries, heads_apart, heads_joined, read};
+use crate::ops::language::rotate;
 use crate::ops::prelude::*;
 
 pub(super) const OPERATORS: &[Operator] = &[

@@ -3,12 +3,12 @@
 use crate::datatype::Datatype;
 use crate::servable::{Form, Port, Servable, Signature};
 use hadal::{Error, Result, Tensor, no_grad};
-use hadal_onnx::{Dimension, ElementType, Model, Type, Value};
+use hadal_onnx::{CompiledModel, Dimension, ElementType, Model, Type, Value};
 use std::path::Path;
 
 /// An ONNX model with its signature.
 pub struct OnnxModel {
-    model: Model,
+    model: CompiledModel,
     signature: Signature,
     /// The types of the inputs, of which tensors here have only the storage.
     elements: Vec<ElementType>,
@@ -39,7 +39,7 @@ impl OnnxModel {
             labels: Vec::new(),
             probabilities: None,
         };
-        Ok(OnnxModel { model, signature, elements })
+        Ok(OnnxModel { model: model.compiled(), signature, elements })
     }
 }
 

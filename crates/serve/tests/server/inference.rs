@@ -69,6 +69,11 @@ fn json_and_binary_give_the_bits_of_local_inference() {
     let expected = local.forward(&pipeline.apply(&read, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();
     assert_eq!(answer.body[length + 12..], expected.to_bytes());
 
+    // TensorFlow Serving's way.
+    let answer = client.post("/v1/models/net:predict", json!({ "instances": nested }).to_string()).json();
+    let predictions: Vec<f32> = answer["predictions"].as_array().unwrap().iter().flat_map(floats).collect();
+    assert_eq!(bits(&predictions), bits(&probabilities.to_vec()));
+
     // Bytes of pixels are prepared as in training.
     let pixels = Tensor::from_vec((0..64).map(|i| (i * 3) as u8).collect(), [1, 8, 8]);
     let expected = local.forward(&pipeline.apply(&pixels, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();

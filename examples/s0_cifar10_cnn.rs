@@ -44,7 +44,7 @@ pub fn run(train: ImageSet, test: ImageSet, epochs: usize) -> Result<f64> {
 
     let net = Net::new();
     assert_eq!(net.parameter_count(), 25_578);
-    let mut optimizer = Sgd::new(0.001).momentum(0.9).optimize(net.parameters());
+    let optimizer = Sgd::new(0.001).momentum(0.9).optimize(net.parameters());
 
     for epoch in 0..epochs {
         let mut running_loss = 0.0;

@@ -39,7 +39,7 @@ pub fn run(train: ImageSet, test: ImageSet, epochs: usize) -> Result<f64> {
 
     let model = MyNetwork::new();
     assert_eq!(model.parameter_count(), 109_386);
-    let mut optimizer = Sgd::new(0.01).momentum(0.9).optimize(model.parameters());
+    let optimizer = Sgd::new(0.01).momentum(0.9).optimize(model.parameters());
 
     for epoch in 0..epochs {
         model.train();

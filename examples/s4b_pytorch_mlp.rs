@@ -24,7 +24,7 @@ pub fn run(train: ImageSet, test: ImageSet, epochs: usize) -> Result<f64> {
     let test = Loader::new(test, 32).transform(Pipeline::new());
     let net = Net { fc1: Linear::new(784, 128), fc2: Linear::new(128, 10) };
     assert_eq!(net.parameter_count(), 101_770);
-    let mut optimizer = Adam::new(0.001).optimize(net.parameters());
+    let optimizer = Adam::new(0.001).optimize(net.parameters());
     for epoch in 0..epochs {
         for batch in train.epoch(epoch as u64) {
             let batch = batch?;

@@ -1,7 +1,7 @@
 //! `bits`: the training workloads end with the same weights on any number of threads and every instruction set.
 
 use crate::machine;
-use crate::workloads::training;
+use crate::workloads::training::{self, Training};
 use crate::workloads::{Measure, Workload};
 use clap::Args;
 use hadal::kernels::simd::{Isa, available, isa};
@@ -25,7 +25,10 @@ pub struct Run {
 
 impl Run {
     fn weights(&self) -> String {
-        let mut training = training::start(&self.workload, self.batch);
+        self.trained(training::start(&self.workload, self.batch))
+    }
+
+    fn trained(&self, mut training: Training) -> String {
         (0..self.steps).for_each(|_| training.step());
         training.weights_sha256()
     }
@@ -63,6 +66,8 @@ impl Run {
             found.push((format!("{threads} threads"), self.weights() == expected));
         }
         hadal::set_threads(threads);
+        let compiled = training::start(&self.workload, self.batch).compiled();
+        found.push(("compiled".to_owned(), self.trained(compiled) == expected));
         for other in available().into_iter().filter(|&other| other != isa()) {
             found.push(match other {
                 Isa::Scalar => {

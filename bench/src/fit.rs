@@ -110,7 +110,7 @@ impl Case {
         let pipeline = pipeline.then(Normalize::new(&mean, &std));
         manual_seed(0);
         let model = (self.model)(&Spec { input: vec![channels, height, width], outputs: set.classes.len() })?;
-        let mut bare = (self.optimizer)(model.parameters());
+        let bare = (self.optimizer)(model.parameters());
         let samples = set.len();
         let loader = |batches: usize| -> Loader {
             let part = Subset::new(set.clone(), (0..(batches * self.batch).min(samples)).collect());

@@ -71,15 +71,15 @@ impl Point {
     pub fn process(&self) {
         manual_seed(0);
         let model = self.model();
-        let mut optimizer = Adam::new(1e-3).optimize(model.parameters());
+        let optimizer = Adam::new(1e-3).optimize(model.parameters());
         let sample: &[usize] = if matches!(self.model, Model::Mlp) { &[784] } else { &[3, 32, 32] };
         let (x, y) = (Tensor::randn([&[self.batch], sample].concat()), Tensor::randint(0, 10, self.batch));
-        let mut step = || {
+        let step = || {
             let loss = cross_entropy(&model.forward(&x), &y);
             optimizer.step(&loss.backward()).expect("every parameter has a gradient");
         };
         step();
-        let ((), profiled) = profile(&mut step);
+        let ((), profiled) = profile(step);
         let rows = profiled.rows();
         let (flops, allocated) = rows.iter().fold((0, 0), |(f, a), row| (f + row.flops, a + row.allocated));
         let (begin, mut seconds) = (Instant::now(), Vec::new());

@@ -1,5 +1,6 @@
 //! Who does the work: Hadal in this process, another framework in a child process.
 
+use crate::cold_start::peak_kib_of;
 use crate::workloads::Workload;
 use hadal::kernels::simd::{available, isa};
 use std::error::Error;
@@ -34,18 +35,25 @@ pub fn hadal_version() -> String {
 
 /// This library.
 pub struct Hadal {
+    name: &'static str,
     step: Box<dyn FnMut()>,
 }
 
 impl Hadal {
     pub fn new(workload: &Workload) -> Hadal {
-        Hadal { step: workload.prepare() }
+        Hadal { name: "hadal", step: workload.prepare() }
+    }
+
+    /// The workload's step as a compiled function.
+    pub fn compiled(workload: &Workload) -> Result<Hadal, Box<dyn Error>> {
+        let step = workload.prepare_compiled().ok_or("there is nothing to compile")?;
+        Ok(Hadal { name: "hadal-compiled", step })
     }
 }
 
 impl Runner for Hadal {
     fn name(&self) -> String {
-        "hadal".into()
+        self.name.into()
     }
 
     fn versions(&self) -> String {
@@ -139,6 +147,11 @@ impl Child {
         let line = child.answer()?;
         child.versions = line.strip_prefix("ready ").ok_or_else(|| format!("answered `{line}`"))?.to_owned();
         Ok(child)
+    }
+
+    /// The most memory that the process has had, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        peak_kib_of(&self.child.id().to_string())
     }
 
     /// The next line; where there is none, the last line of what the program wrote to stderr is the error.

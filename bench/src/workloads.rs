@@ -10,8 +10,12 @@ pub struct Workload {
     pub name: String,
     pub about: String,
     pub measure: Measure,
-    prepare: Box<dyn Fn() -> Box<dyn FnMut()>>,
+    prepare: Prepare,
+    compiled: Option<Prepare>,
 }
+
+/// Makes the model and the data; the result does one step.
+type Prepare = Box<dyn Fn() -> Box<dyn FnMut()>>;
 
 /// What the time of a step is turned into.
 #[derive(Clone, Copy, PartialEq)]
@@ -35,12 +39,22 @@ impl Workload {
         measure: Measure,
         prepare: impl Fn() -> Box<dyn FnMut()> + 'static,
     ) -> Workload {
-        Workload { name: name.into(), about: about.into(), measure, prepare: Box::new(prepare) }
+        Workload { name: name.into(), about: about.into(), measure, prepare: Box::new(prepare), compiled: None }
+    }
+
+    /// With another way to do the same work: as a compiled function.
+    fn with_compiled(self, prepare: impl Fn() -> Box<dyn FnMut()> + 'static) -> Workload {
+        Workload { compiled: Some(Box::new(prepare)), ..self }
     }
 
     /// Makes the model and the data; the result does one step.
     pub fn prepare(&self) -> Box<dyn FnMut()> {
         (self.prepare)()
+    }
+
+    /// As [`Workload::prepare`], compiled; not every workload has it.
+    pub fn prepare_compiled(&self) -> Option<Box<dyn FnMut()>> {
+        self.compiled.as_ref().map(|prepare| prepare())
     }
 }
 

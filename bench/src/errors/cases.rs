@@ -319,7 +319,7 @@ fn optimizers(random: &Random) -> Vec<Case> {
     let (parameters, steps) = (512, 100);
     let steps_of = move |x: &[Tensor], optimizer: &dyn Fn(Vec<Param>) -> Optimizer| {
         let param = Param::new(x[0].clone());
-        let mut optimizer = optimizer(vec![param.clone()]);
+        let optimizer = optimizer(vec![param.clone()]);
         for step in 0..steps {
             let loss = param.get().mul(x[1].select(0, step as isize)).sum(..);
             optimizer.step(&loss.backward()).expect("the parameter has a gradient");

@@ -4,6 +4,7 @@ use super::{Measure, Workload};
 use hadal::format::model_file::weights_sha256;
 use hadal::models;
 use hadal::prelude::*;
+use std::rc::Rc;
 
 /// Name, description, batch size, and what makes the model, the optimizer and the data for a batch size.
 type Row = (&'static str, &'static str, usize, fn(usize) -> Training);
@@ -12,6 +13,10 @@ pub fn all() -> Vec<Workload> {
     let workload = |&(name, about, batch, _): &Row| {
         Workload::new(name, about, Measure::Training { batch }, move || {
             let mut training = start(name, batch);
+            Box::new(move || training.step())
+        })
+        .with_compiled(move || {
+            let mut training = start(name, batch).compiled();
             Box::new(move || training.step())
         })
     };
@@ -87,10 +92,13 @@ fn tokens(batches: usize, batch: usize, length: usize, vocabulary: i64) -> (Tens
     (Tensor::randint(0, vocabulary, shape), Tensor::randint(0, vocabulary, shape))
 }
 
-/// A model, its optimizer, and the data that its steps take a batch of each, round and round.
+/// One step on a batch of inputs and targets.
+type Step = Box<dyn Fn(&Tensor, &Tensor)>;
+
+/// A model with its step, and the data that the steps take a batch of each, round and round.
 pub struct Training {
-    model: Box<dyn Layer>,
-    optimizer: Optimizer,
+    model: Rc<dyn Layer>,
+    step: Step,
     inputs: Tensor,
     targets: Tensor,
     batch: usize,
@@ -104,21 +112,31 @@ impl Training {
         (inputs, targets): (Tensor, Tensor),
         batch: usize,
     ) -> Training {
-        let optimizer = optimizer(model.parameters());
-        Training { model: Box::new(model), optimizer, inputs, targets, batch, next: 0 }
+        let (optimizer, model) = (optimizer(model.parameters()), Rc::new(model));
+        let trained = model.clone();
+        let step = Box::new(move |x: &Tensor, y: &Tensor| {
+            let logits = trained.forward(x);
+            let loss = match logits.rank() {
+                2 => cross_entropy(&logits, y),
+                _ => cross_entropy(&logits.flatten(0, -2), &y.flatten(0, -1)),
+            };
+            optimizer.step(&loss.backward()).expect("every parameter has a gradient");
+        });
+        Training { model, step, inputs, targets, batch, next: 0 }
+    }
+
+    /// The same with its step compiled.
+    pub fn compiled(self) -> Training {
+        let step = self.step;
+        let compiled = compile(move |[x, y]: [&Tensor; 2]| step(x, y));
+        Training { step: Box::new(move |x, y| compiled.call([x, y])), ..self }
     }
 
     pub fn step(&mut self) {
         let batches = self.inputs.shape()[0] / self.batch;
         let start = self.next % batches * self.batch;
         self.next += 1;
-        let (x, y) = (self.inputs.narrow(0, start, self.batch), self.targets.narrow(0, start, self.batch));
-        let logits = self.model.forward(&x);
-        let loss = match logits.rank() {
-            2 => cross_entropy(&logits, &y),
-            _ => cross_entropy(&logits.flatten(0, -2), &y.flatten(0, -1)),
-        };
-        self.optimizer.step(&loss.backward()).expect("every parameter has a gradient");
+        (self.step)(&self.inputs.narrow(0, start, self.batch), &self.targets.narrow(0, start, self.batch));
     }
 
     /// A fingerprint of all parameters and buffers.

@@ -1,7 +1,8 @@
 //! `Module`: a plain struct whose parameters can be visited under stable dotted names.
 
-use crate::{DType, Param, Role};
+use crate::{DType, Param, Role, compile};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A model or a part of one. Derive it: `#[derive(Module)]` visits the fields in order.
@@ -36,13 +37,24 @@ pub fn visit_field(name: &str, field: &dyn Module, visitor: &mut dyn Visitor) {
 }
 
 /// Train or evaluation: decides what dropout and batch normalization do. Starts as training.
-#[derive(Debug)]
-pub struct Mode(AtomicBool);
+///
+/// A clone is another handle on the same switch.
+#[derive(Clone, Debug)]
+pub struct Mode(Arc<AtomicBool>);
 
 impl Mode {
     /// Whether training.
     pub fn is_training(&self) -> bool {
-        self.0.load(Relaxed)
+        let training = self.0.load(Relaxed);
+        if compile::is_tracing() {
+            compile::guard_mode(self, training);
+        }
+        training
+    }
+
+    /// A number that is unique to this switch while the program runs.
+    pub(crate) fn key(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     /// Switches.
@@ -53,7 +65,7 @@ impl Mode {
 
 impl Default for Mode {
     fn default() -> Mode {
-        Mode(AtomicBool::new(true))
+        Mode(Arc::new(AtomicBool::new(true)))
     }
 }
 

@@ -1,8 +1,9 @@
 //! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
 
+use crate::compile::Rewrites;
 use crate::grad::{self, Grad, Grads, Node, Saved};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
-use crate::{DType, Error, Result, check, profile};
+use crate::{DType, Error, Result, check, compile, profile};
 use smallvec::SmallVec;
 use std::any::Any;
 use std::fmt::Debug;
@@ -86,6 +87,11 @@ pub trait Op: Any + Debug + Send + Sync {
         ""
     }
 
+    /// What a compiled graph may make of the op.
+    fn rewrites(&self) -> &dyn Rewrites {
+        &compile::AsItIs
+    }
+
     /// What [`Op::grad`] reads.
     fn reads(&self) -> Reads {
         Reads::NOTHING
@@ -117,9 +123,22 @@ pub fn apply(op: impl Op, inputs: &[&Tensor]) -> Result<Tensor> {
 ///
 /// Every operation on tensors, forward and backward, passes through here.
 pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
+    if inputs.iter().any(|t| t.is_traced()) {
+        return traced(Arc::new(op), inputs);
+    }
     // The two halves take the op as `dyn`, so that they are compiled once and not once per op.
     let (metas, values) = evaluate(&op, inputs)?;
     let node = records(inputs, &metas).then(|| remember(Arc::new(op), inputs, metas, &values));
+    let outputs = values.into_iter().enumerate();
+    Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
+}
+
+/// Infers and leaves an equation in the trace, and a node on the tape as ever.
+fn traced(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
+    let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();
+    let metas = op.infer(&metas)?;
+    let values = compile::equation(&op, inputs, &metas)?;
+    let node = records(inputs, &metas).then(|| remember(op, inputs, metas, &values));
     let outputs = values.into_iter().enumerate();
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
 }
@@ -179,9 +198,9 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], metas: &Metas) -> SmallVec<[Data; 1]
         return layouts.into_iter().map(view).collect();
     }
     let mut buffers: SmallVec<[Buffer; 1]> = metas.iter().map(|m| Buffer::recycled(m.bytes())).collect();
-    let views: SmallVec<[Input; 4]> = inputs.iter().map(|t| Input(&t.0.data)).collect();
+    let views: SmallVec<[Input; 4]> = inputs.iter().map(|t| Input::of(&t.0.data)).collect();
     let mut outputs: SmallVec<[Output; 1]> =
-        metas.iter().zip(&mut buffers).map(|(meta, buffer)| Output { meta, buffer }).collect();
+        metas.iter().zip(&mut buffers).map(|(meta, buffer)| Output::new(meta, buffer)).collect();
     op.run(&views, &mut outputs);
     drop(outputs);
     let layouts = metas.iter().map(|m| (Layout::contiguous(&m.shape), m.dtype));
@@ -190,34 +209,54 @@ fn compute(op: &dyn Op, inputs: &[&Tensor], metas: &Metas) -> SmallVec<[Data; 1]
 
 /// What a kernel sees of an input: its type, layout and elements.
 #[derive(Clone, Copy)]
-pub struct Input<'a>(&'a Data);
+pub struct Input<'a> {
+    layout: &'a Layout,
+    dtype: DType,
+    buffer: &'a Buffer,
+}
 
 impl<'a> Input<'a> {
+    pub(crate) fn new(layout: &'a Layout, dtype: DType, buffer: &'a Buffer) -> Input<'a> {
+        Input { layout, dtype, buffer }
+    }
+
+    fn of(data: &'a Data) -> Input<'a> {
+        Input::new(&data.layout, data.dtype, &data.buffer)
+    }
+
+    /// The same buffer through another layout.
+    pub(crate) fn over<'b>(&self, layout: &'b Layout) -> Input<'b>
+    where
+        'a: 'b,
+    {
+        Input::new(layout, self.dtype, self.buffer)
+    }
+
     /// The type of the elements.
     pub fn dtype(&self) -> DType {
-        self.0.dtype
+        self.dtype
     }
 
     /// Sizes, strides and offset.
     pub fn layout(&self) -> &'a Layout {
-        &self.0.layout
+        self.layout
     }
 
     /// The sizes of the axes.
     pub fn shape(&self) -> &'a Shape {
-        &self.0.layout.shape
+        &self.layout.shape
     }
 
     /// The whole buffer, to be indexed through the layout.
     pub fn buffer<T: Element>(&self) -> &'a [T] {
         debug_assert_eq!(T::DTYPE, self.dtype());
-        self.0.buffer.slice()
+        self.buffer.slice()
     }
 
     /// The whole buffer as bits of the elements' size.
     pub fn bits<T: Bits>(&self) -> &'a [T] {
         debug_assert_eq!(T::DTYPE.size(), self.dtype().size());
-        self.0.buffer.slice()
+        self.buffer.slice()
     }
 
     /// The elements if they lie row-major without gaps.
@@ -276,7 +315,11 @@ pub struct Output<'a> {
     buffer: &'a mut Buffer,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    pub(crate) fn new(meta: &'a Meta, buffer: &'a mut Buffer) -> Output<'a> {
+        Output { meta, buffer }
+    }
+
     /// The type of the elements.
     pub fn dtype(&self) -> DType {
         self.meta.dtype

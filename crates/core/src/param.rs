@@ -1,8 +1,8 @@
 //! `Param`: a named place that holds a tensor. All mutable state lives in this one cell type.
 
 use crate::grad::{LeafId, Origin};
-use crate::tensor::{Data, Element, Inner, Meta, Tensor};
-use crate::{Error, Result};
+use crate::tensor::{Data, Element, Inner, Meta, Shape, Tensor};
+use crate::{Error, Result, compile};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -44,18 +44,30 @@ impl Param {
     fn with_role(value: Tensor, role: Role) -> Param {
         let id = LeafId::fresh();
         let value = if role == Role::Parameter { value.detach().leaf(id) } else { value.detach() };
-        Param(Arc::new(Place {
-            value: RwLock::new(value),
-            id,
-            role,
-            frozen: AtomicBool::new(false),
-            name: OnceLock::new(),
-        }))
+        let frozen = AtomicBool::new(false);
+        let param = Param(Arc::new(Place { value: RwLock::new(value), id, role, frozen, name: OnceLock::new() }));
+        if compile::is_tracing() {
+            compile::born(&param);
+        }
+        param
     }
 
     /// The present value; for a parameter that is not frozen, a leaf of the graph.
+    ///
+    /// In a function that is being [compiled](crate::compile()), the value that it has at this point of a run.
     pub fn get(&self) -> Tensor {
-        self.0.value.read().unwrap_or_else(|e| e.into_inner()).clone()
+        let value = self.0.value.read().unwrap_or_else(|e| e.into_inner());
+        if compile::is_tracing() { compile::load(self, &value, false) } else { value.clone() }
+    }
+
+    /// As [`Param::get`], of what changes with every run of whatever is compiled: a generator's state.
+    pub(crate) fn get_changing(&self) -> Tensor {
+        self.with(|value| if compile::is_tracing() { compile::load(self, value, true) } else { value.clone() })
+    }
+
+    /// Calls `f` with the value that is there now, whether or not a function is being traced.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&Tensor) -> R) -> R {
+        f(&self.0.value.read().unwrap_or_else(|e| e.into_inner()))
     }
 
     /// Parameter or buffer.
@@ -110,25 +122,48 @@ impl Param {
 
     /// Replaces the value. The shape must stay; the type is converted to the present one.
     pub fn set(&self, value: &Tensor) -> Result<()> {
-        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
-        if slot.shape() != value.shape() {
-            let message = format!("`{}` has shape {}, got {}", self.name(), slot.shape(), value.shape());
-            return Err(Error::op("parameter", message));
+        if compile::is_tracing() {
+            let old = self.get();
+            self.check_shape(old.shape(), value.shape())?;
+            return compile::store(self, &crate::no_grad(|| value.try_to_dtype(old.dtype()))?);
         }
+        let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
+        self.check_shape(slot.shape(), value.shape())?;
         let value = crate::no_grad(|| value.to_dtype(slot.dtype()));
         *slot = self.attach(value.0.data.clone());
         Ok(())
     }
 
+    fn check_shape(&self, expected: &Shape, found: &Shape) -> Result<()> {
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::op("parameter", format!("`{}` has shape {expected}, got {found}", self.name())))
+    }
+
     /// Replaces the value, shape and type included: how a lazy layer or `to_dtype` fills the place.
+    ///
+    /// # Panics
+    /// In a function that is being compiled, if `value` belongs to another one.
+    #[track_caller]
     pub fn replace(&self, value: &Tensor) {
+        if compile::is_tracing() {
+            return compile::store(self, value).unwrap_or_else(|error| error.raise());
+        }
         let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
         *slot = self.attach(value.0.data.clone());
     }
 
     /// Changes the elements in place when nobody else holds the bytes, and in a copy otherwise:
     /// a value that the tape kept never changes. `T` is the tensor's own type.
+    ///
+    /// # Panics
+    /// In a function that is being compiled: see [`effect`](crate::compile::effect).
+    #[track_caller]
     pub fn update<T: Element>(&self, f: impl FnOnce(&mut [T])) {
+        if compile::is_tracing() {
+            compile::no_value("the elements");
+        }
         let mut slot = self.0.value.write().unwrap_or_else(|e| e.into_inner());
         assert_eq!(slot.dtype(), T::DTYPE, "parameter `{}` is {}", self.name(), slot.dtype());
         let whole = slot.is_contiguous() && slot.elements() * size_of::<T>() == slot.0.data.buffer.bytes().len();
@@ -148,7 +183,7 @@ impl Param {
         *slot = self.attach(Tensor::from_vec(copy, slot.shape()).0.data.clone());
     }
 
-    fn attach(&self, data: Data) -> Tensor {
+    pub(crate) fn attach(&self, data: Data) -> Tensor {
         let value = Tensor::make(data, None);
         if self.is_trainable() { value.leaf(self.0.id) } else { value }
     }

@@ -11,7 +11,7 @@ mod table;
 pub use rows::Row;
 
 use crate::op::Op;
-use crate::tensor::{Data, Meta, Tensor};
+use crate::tensor::{DType, Data, Layout, Meta, Tensor};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -249,6 +249,12 @@ pub(crate) fn open_op(op: &dyn Op) -> Option<Open> {
     if is_on() { begin(What::Op, op.name().into(), op.variant(), None) } else { None }
 }
 
+/// Begins the span of an op that a compiled function runs, to be [completed](Open::complete_step).
+#[inline]
+pub(crate) fn open_step(op: &dyn Op, module: Option<&str>) -> Option<Open> {
+    if is_on() { begin(What::Op, op.name().into(), op.variant(), module.map(Arc::from)) } else { None }
+}
+
 /// Begins the span of a gradient rule.
 #[inline]
 pub(crate) fn open_gradient(op: &dyn Op, module: Option<&str>) -> Option<Open> {
@@ -303,19 +309,43 @@ impl Open {
         if !values.iter().all(view) {
             flops = op.flops(&given, metas);
             let outputs: usize = metas.iter().map(Meta::bytes).sum();
-            bytes = (inputs.iter().map(|t| stored(&t.0.data)).sum::<usize>() + outputs) as u64;
+            let read = inputs.iter().map(|t| stored(&t.0.data.layout, t.dtype()));
+            bytes = (read.sum::<usize>() + outputs) as u64;
         }
-        RECORDING.with_borrow_mut(|recording| {
-            let Some(span) = recording.as_mut().and_then(|r| r.spans.get_mut(number)) else { return };
-            (span.inputs, span.flops, span.bytes) = (given, flops, bytes);
-        });
+        note(number, given, flops, bytes);
+    }
+
+    /// As [`Open::complete`], for an op of a compiled function.
+    #[cold]
+    pub(crate) fn complete_step<'a>(
+        self,
+        op: &dyn Op,
+        inputs: impl Iterator<Item = (&'a Layout, DType)> + Clone,
+        metas: &[Meta],
+    ) {
+        let number = self.0;
+        drop(self);
+        let given: SmallVec<[Meta; 3]> =
+            inputs.clone().map(|(layout, dtype)| Meta::new(&layout.shape, dtype)).collect();
+        let read: usize = inputs.map(|(layout, dtype)| stored(layout, dtype)).sum();
+        let bytes = (read + metas.iter().map(Meta::bytes).sum::<usize>()) as u64;
+        let flops = op.flops(&given, metas);
+        note(number, given, flops, bytes);
     }
 }
 
+/// Says what a span worked on.
+fn note(number: usize, inputs: SmallVec<[Meta; 3]>, flops: u64, bytes: u64) {
+    RECORDING.with_borrow_mut(|recording| {
+        let Some(span) = recording.as_mut().and_then(|r| r.spans.get_mut(number)) else { return };
+        (span.inputs, span.flops, span.bytes) = (inputs, flops, bytes);
+    });
+}
+
 /// Bytes of the elements that a tensor has in memory: repeated ones count once.
-fn stored(data: &Data) -> usize {
-    let axes = data.layout.shape.iter().zip(data.layout.strides.iter());
-    axes.map(|(&size, &stride)| if stride == 0 { size.min(1) } else { size }).product::<usize>() * data.dtype.size()
+fn stored(layout: &Layout, dtype: DType) -> usize {
+    let axes = layout.shape.iter().zip(layout.strides.iter());
+    axes.map(|(&size, &stride)| if stride == 0 { size.min(1) } else { size }).product::<usize>() * dtype.size()
 }
 
 /// Counts memory that was taken for tensors.

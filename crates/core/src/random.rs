@@ -1,7 +1,7 @@
 //! The random number generator's state; the numbers themselves are Philox functions of (seed, stream, element).
 
 use crate::op::{Input, Op};
-use crate::{DType, Error, Meta, Param, Result, Tensor};
+use crate::{DType, Error, Meta, Param, Result, Tensor, compile};
 use std::sync::OnceLock;
 
 /// Hands out keys `(seed, stream)`: one stream per random operation, in program order.
@@ -20,11 +20,16 @@ impl Generator {
 
     /// Restarts at stream 0 of `seed`.
     pub fn manual_seed(&self, seed: u64) {
-        self.state.update(|state: &mut [i64]| state.copy_from_slice(&[seed as i64, 0]));
+        self.state.replace(&Tensor::from([seed as i64, 0]));
     }
 
     /// The key of the next operation: `[seed, stream]` as `i64`.
     pub fn next_key(&self) -> Tensor {
+        if compile::is_tracing() {
+            let key = self.state.get_changing();
+            self.state.replace(&(&key + Tensor::from([0i64, 1])));
+            return key;
+        }
         let mut key = [0; 2];
         self.state.update(|state: &mut [i64]| {
             key.copy_from_slice(state);

@@ -5,7 +5,7 @@
 //!
 //! manual_seed(0);
 //! let model = Sequential::new().add(Linear::new(2, 16)).add(Tanh).add(Linear::new(16, 2));
-//! let mut optimizer = Adam::new(0.05).optimize(model.parameters());
+//! let optimizer = Adam::new(0.05).optimize(model.parameters());
 //! let x = Tensor::from([[0.0f32, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
 //! let y = Tensor::from([0i64, 1, 1, 0]);
 //! for _ in 0..100 {
@@ -39,7 +39,8 @@ pub use trained::Trained;
 pub mod prelude {
     pub use crate::random::manual_seed;
     pub use crate::{
-        DType, Error, Gradients, Keep, Mode, Module, ModuleExt, Param, Result, Shape, Tag, Tensor, grad, no_grad,
+        DType, Error, Gradients, Keep, Mode, Module, ModuleExt, Param, Result, Shape, Tag, Tensor, compile, grad,
+        no_grad,
     };
     pub use hadal_data::Batch;
     pub use hadal_nn::layers::*;
@@ -62,6 +63,8 @@ mod documents {
     mod migrating_from_pytorch {}
     #[doc = include_str!("../../../docs/migrating-from-keras.md")]
     mod migrating_from_keras {}
+    #[doc = include_str!("../../../docs/compile.md")]
+    mod compile {}
     #[doc = include_str!("../../../docs/profiling.md")]
     mod profiling {}
     #[doc = include_str!("../../../README.md")]

@@ -1,9 +1,11 @@
-//! In evaluation mode the result for a sample does not depend on what else is in its batch.
+//! In evaluation mode the result for a sample does not depend on what else is in its batch; and a compiled model, in
+//! evaluation as in training, gives the bits of the model itself.
 
 use hadal_core::random::manual_seed;
-use hadal_core::{ModuleExt, Tensor, no_grad};
+use hadal_core::{ModuleExt, Tensor, compile, no_grad};
 use hadal_models::{ALL, Bert, BertSize, Spec, build};
 use hadal_nn::Layer;
+use std::sync::{Mutex, MutexGuard};
 
 /// The samples of the largest batch; the smaller ones are its beginning and its end.
 const SAMPLES: usize = 20;
@@ -27,7 +29,38 @@ fn compare(name: &str, model: &dyn Layer, samples: &Tensor) {
     }
 }
 
-/// One test for each model, so that they run side by side and each is named when it fails.
+/// The bits of the predictions, and in training mode of the gradients, with and without compiling.
+#[track_caller]
+fn compare_compiled(name: &str, model: &dyn Layer, samples: &Tensor) {
+    let samples = samples.narrow(0, 0, 2);
+    let predict = compile(|[x]: [&Tensor; 1]| model.forward(x));
+    model.eval();
+    let found = no_grad(|| predict.call([&samples]));
+    assert_eq!(found.to_bytes(), no_grad(|| model.forward(&samples)).to_bytes(), "{name}: other predictions");
+    let gradients = |x: &Tensor| -> Vec<Tensor> {
+        let gradients = model.forward(x).square().mean(..).backward();
+        model.parameters().iter().filter_map(|param| gradients.get(param).ok().cloned()).collect()
+    };
+    model.train();
+    let compiled = compile(|[x]: [&Tensor; 1]| gradients(x));
+    let run = |f: &dyn Fn() -> Vec<Tensor>| {
+        manual_seed(2);
+        f().iter().map(Tensor::to_bytes).collect::<Vec<_>>()
+    };
+    // The second run is another than the traced one.
+    for _ in 0..2 {
+        assert!(run(&|| compiled.call([&samples])) == run(&|| gradients(&samples)), "{name}: other gradients");
+    }
+}
+
+/// Dropout draws from the one default generator, and a model's work is parallel in itself.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// One test for each model, so that each is named when it fails.
 macro_rules! models {
     ($($test:ident $name:literal $input:expr;)*) => {
         /// The names that have a test.
@@ -35,6 +68,7 @@ macro_rules! models {
 
         $(#[test]
         fn $test() {
+            let _turn = turn();
             manual_seed(1);
             let spec = Spec { input: $input.to_vec(), outputs: 10 };
             let model = build($name, &spec).unwrap();
@@ -42,6 +76,7 @@ macro_rules! models {
             let float = model.input_dtype().is_float();
             let samples = if float { Tensor::randn(shape) } else { Tensor::randint(0, 10, shape) };
             compare($name, &*model, &samples);
+            compare_compiled($name, &*model, &samples);
         })*
     };
 }
@@ -69,14 +104,18 @@ fn every_named_model_is_compared() {
 
 #[test]
 fn bert() {
+    let _turn = turn();
     manual_seed(1);
     let model = Bert::new(&BertSize { layers: 3, ..Default::default() });
-    compare("bert", &model, &Tensor::randint(0, 30522, [SAMPLES, 9]));
+    let samples = Tensor::randint(0, 30522, [SAMPLES, 9]);
+    compare("bert", &model, &samples);
+    compare_compiled("bert", &model, &samples);
 }
 
 /// Larger images than most models here are tested with, where rows no longer fit what small ones fit.
 #[test]
 fn resnet18_on_larger_images() {
+    let _turn = turn();
     manual_seed(1);
     let model = build("resnet18", &Spec { input: vec![3, 96, 96], outputs: 10 }).unwrap();
     compare("resnet18", &*model, &Tensor::randn([SAMPLES, 3, 96, 96]));

@@ -115,7 +115,7 @@ fn step(name: &str, batch: usize, sizes: &[usize], relu: bool, optimizer: impl F
         model = if relu && i > 0 { model.add(Relu) } else { model };
         model = model.add(Linear::new(pair[0], pair[1]));
     }
-    let mut optimizer = optimizer(model.parameters());
+    let optimizer = optimizer(model.parameters());
     let x = Tensor::randn([batch, sizes[0]]);
     let labels = Tensor::randint(0, 10, batch);
     let loss = || cross_entropy(&model.forward(&x), &labels);

@@ -4,7 +4,7 @@
 //! use hadal_core::{Param, Tensor};
 //! use hadal_nn::optim::{Rule, Sgd};
 //! let weight = Param::new(Tensor::from([1.0f32, -2.0]));
-//! let mut optimizer = Sgd::new(0.1).momentum(0.9).optimize([weight.clone()]);
+//! let optimizer = Sgd::new(0.1).momentum(0.9).optimize([weight.clone()]);
 //! let loss = (weight.get() * weight.get()).sum(..);
 //! optimizer.step(&loss.backward()).unwrap();
 //! assert_eq!(weight.get().to_vec::<f32>(), [0.8, -1.6]);

@@ -255,20 +255,20 @@ mod tests {
             let optimizer = Adam::new(0.1).amsgrad().optimize(model.parameters());
             (model, optimizer)
         };
-        let step = |model: &crate::Sequential, optimizer: &mut crate::optim::Optimizer| {
+        let step = |model: &crate::Sequential, optimizer: &crate::optim::Optimizer| {
             let y = model.forward(&x);
             optimizer.step(&(&y * &y).sum(..).backward()).unwrap();
         };
-        let (through, mut optimizer) = fresh();
-        (0..5).for_each(|_| step(&through, &mut optimizer));
-        let (model, mut optimizer) = fresh();
-        (0..2).for_each(|_| step(&model, &mut optimizer));
+        let (through, optimizer) = fresh();
+        (0..5).for_each(|_| step(&through, &optimizer));
+        let (model, optimizer) = fresh();
+        (0..2).for_each(|_| step(&model, &optimizer));
         let saved = (state_dict(&model), state_dict(&optimizer));
         assert!(saved.1.contains_key("0.weight.max_exp_avg_sq"));
-        let (resumed, mut optimizer) = fresh();
+        let (resumed, optimizer) = fresh();
         load_state_dict(&resumed, &saved.0, Strictness::Strict).unwrap();
         load_state_dict(&optimizer, &saved.1, Strictness::Strict).unwrap();
-        (0..3).for_each(|_| step(&resumed, &mut optimizer));
+        (0..3).for_each(|_| step(&resumed, &optimizer));
         for (name, value) in state_dict(&through) {
             assert_eq!(value.to_bytes(), state_dict(&resumed)[&name].to_bytes(), "{name}");
         }

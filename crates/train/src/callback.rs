@@ -9,7 +9,7 @@ pub struct State<'a> {
     /// The model.
     pub model: &'a dyn Module,
     /// The optimizer: its learning rate may be changed.
-    pub optimizer: &'a mut Optimizer,
+    pub optimizer: &'a Optimizer,
     /// The current epoch, from 0.
     pub epoch: usize,
     /// The number of epochs to run.

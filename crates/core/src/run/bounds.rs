@@ -1,31 +1,36 @@
 //! Indices are data: they are checked before anything is computed with them.
 
+use crate::compile::effect;
 use crate::tensor::Tensor;
 use crate::{DType, Error, Result};
 
 /// The index tensor as `i64`, every value of which lies in `0..size`; the error names the first that does not.
-pub fn checked(op: &str, index: &Tensor, axis: usize, size: usize) -> Result<Tensor> {
+pub fn checked(op: &'static str, index: &Tensor, axis: usize, size: usize) -> Result<Tensor> {
     let index = integers(op, index)?;
-    let values = index.to_vec::<i64>();
-    match values.iter().position(|i| !(0..size as i64).contains(i)) {
-        None => Ok(index),
-        Some(at) => Err(outside(op, values[at], at, &index, axis, size, 0)),
-    }
+    require(op, &index, axis, size, 0)?;
+    Ok(index)
 }
 
 /// As [`checked`], with negative indices counted from the end.
-pub fn wrapped(op: &str, index: &Tensor, axis: usize, size: usize) -> Result<Tensor> {
+pub fn wrapped(op: &'static str, index: &Tensor, axis: usize, size: usize) -> Result<Tensor> {
     let index = integers(op, index)?;
-    let mut values = index.to_vec::<i64>();
     let n = size as i64;
-    if let Some(at) = values.iter().position(|i| !(-n..n).contains(i)) {
-        return Err(outside(op, values[at], at, &index, axis, size, -n));
-    }
-    if values.iter().all(|&i| i >= 0) {
+    require(op, &index, axis, size, -n)?;
+    if !index.is_traced() && index.to_vec::<i64>().iter().all(|&i| i >= 0) {
         return Ok(index);
     }
-    values.iter_mut().filter(|i| **i < 0).for_each(|i| *i += n);
-    Tensor::try_from_vec(values, index.shape())
+    index.try_lt(0)?.try_where_(index.try_add(n)?, &index)
+}
+
+/// The error for an index that is not in `least..size`; in a compiled function, when it is run.
+fn require(op: &'static str, index: &Tensor, axis: usize, size: usize, least: i64) -> Result<()> {
+    effect("indices in range", &[index], Vec::new(), move |index| {
+        let values = index[0].try_to_vec::<i64>()?;
+        match values.iter().position(|i| !(least..size as i64).contains(i)) {
+            None => Ok(()),
+            Some(at) => Err(outside(op, values[at], at, &index[0], axis, size, least)),
+        }
+    })
 }
 
 /// Any integer type, as `i64`.

@@ -1,5 +1,6 @@
 //! Whole quotients and remainders of every number type, with PyTorch's conventions for signs and zeros.
 
+use crate::compile::effect;
 use crate::tensor::{Category, Tensor};
 use crate::{DType, Error, Result};
 use half::{bf16, f16};
@@ -113,15 +114,20 @@ halves!(
 );
 
 /// The error for a division that integers cannot do: by zero, or of booleans.
-pub fn check_divisor(op: &str, divisor: &Tensor) -> Result<()> {
+pub fn check_divisor(op: &'static str, divisor: &Tensor) -> Result<()> {
     match divisor.dtype().category() {
         Category::Bool => {
             Err(Error::op(op, "of two bool tensors is not defined; convert one with .to_dtype(DType::I64)"))
         }
-        Category::Integer if divisor.to_dtype(DType::I64).to_vec::<i64>().contains(&0) => Err(Error::op(
-            op,
-            format!("got the integer divisor 0 (in a {} tensor of shape {})", divisor.dtype(), divisor.shape()),
-        )),
-        _ => Ok(()),
+        Category::Integer => effect("no zero divisor", &[divisor], Vec::new(), move |divisor| {
+            let divisor = &divisor[0];
+            if !divisor.to_dtype(DType::I64).try_to_vec::<i64>()?.contains(&0) {
+                return Ok(());
+            }
+            let message =
+                format!("got the integer divisor 0 (in a {} tensor of shape {})", divisor.dtype(), divisor.shape());
+            Err(Error::op(op, message))
+        }),
+        Category::Float => Ok(()),
     }
 }

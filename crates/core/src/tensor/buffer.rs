@@ -28,6 +28,25 @@ enum Memory {
     Block(Block),
     /// Read-only bytes owned by someone else (a memory-mapped file), from this position on.
     Mapped(Arc<dyn AsRef<[u8]> + Send + Sync>, usize),
+    /// Bytes within a block that a running compiled function holds.
+    Part(Part),
+    /// None: a value of a function that is being traced.
+    Traced(TracedId),
+}
+
+/// Where a [`Memory::Part`] starts.
+struct Part(NonNull<u8>);
+
+// SAFETY: a part is used by whoever has its buffer, as a block is.
+unsafe impl Send for Part {}
+// SAFETY: shared access only reads.
+unsafe impl Sync for Part {}
+
+/// Names a value that a trace will have once it is run: number `value` of trace `trace`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TracedId {
+    pub(crate) trace: u64,
+    pub(crate) value: usize,
 }
 
 /// Every block is aligned to a cache line, which is also the widest vector register.
@@ -67,17 +86,48 @@ impl Buffer {
         aligned.then(|| Buffer { memory: Memory::Mapped(source, start), bytes })
     }
 
+    /// The buffer of a value that is known once a trace is run.
+    pub(crate) fn traced(id: TracedId, bytes: usize) -> Buffer {
+        Buffer { memory: Memory::Traced(id), bytes }
+    }
+
+    /// Which value of which trace this stands for, if it does.
+    pub(crate) fn traced_id(&self) -> Option<TracedId> {
+        match self.memory {
+            Memory::Traced(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// `bytes` bytes from `start` on, in a block that somebody else holds.
+    ///
+    /// # Safety
+    /// The bytes are initialized, aligned to [`ALIGNMENT`] or to the elements they are read as, and stay in place while
+    /// the buffer is used; whoever has several buffers of the same bytes does not write through one while another is read.
+    pub(crate) unsafe fn part(start: NonNull<u8>, bytes: usize) -> Buffer {
+        Buffer { memory: Memory::Part(Part(start)), bytes }
+    }
+
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes
+    }
+
     /// The device that holds the bytes.
     pub fn device(&self) -> Device {
         Device::Cpu
     }
 
     /// The bytes.
+    #[track_caller]
     pub fn bytes(&self) -> &[u8] {
         match &self.memory {
             // SAFETY: the block is at least `bytes` long, initialized, and borrowed through `self`.
             Memory::Block(block) => unsafe { std::slice::from_raw_parts(block.start.as_ptr(), self.bytes) },
             Memory::Mapped(source, start) => &(**source).as_ref()[*start..][..self.bytes],
+            // SAFETY: as `part` demands.
+            Memory::Part(part) => unsafe { std::slice::from_raw_parts(part.0.as_ptr(), self.bytes) },
+            Memory::Traced(_) => crate::compile::no_value("the elements"),
         }
     }
 
@@ -89,12 +139,18 @@ impl Buffer {
             unsafe { copy.start.as_ptr().copy_from_nonoverlapping(self.bytes().as_ptr(), self.bytes) };
             self.memory = Memory::Block(copy);
         }
-        let Memory::Block(block) = &mut self.memory else { unreachable!("mapped memory was just copied") };
+        let start = match &self.memory {
+            Memory::Block(block) => block.start,
+            Memory::Part(part) => part.0,
+            Memory::Mapped(..) => unreachable!("mapped memory was just copied"),
+            Memory::Traced(_) => crate::compile::no_value("the elements"),
+        };
         // SAFETY: as in `bytes`, and `&mut self` makes the borrow unique.
-        unsafe { std::slice::from_raw_parts_mut(block.start.as_ptr(), self.bytes) }
+        unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), self.bytes) }
     }
 
     /// The contents as elements of type `T`.
+    #[track_caller]
     pub fn slice<T: Element>(&self) -> &[T] {
         let bytes = self.bytes();
         debug_assert!(bytes.is_empty() || bytes.as_ptr().addr().is_multiple_of(align_of::<T>()));

@@ -116,6 +116,15 @@ impl Layout {
         sliced
     }
 
+    /// The lowest and the highest position that is read; for a layout without elements they mean nothing.
+    pub(crate) fn span(&self) -> (isize, isize) {
+        let at = self.offset as isize;
+        self.shape.iter().zip(&self.strides).fold((at, at), |(low, high), (&size, &stride)| {
+            let reach = (size as isize - 1) * stride;
+            (low + reach.min(0), high + reach.max(0))
+        })
+    }
+
     /// Without the axis, at position `index` along it.
     pub fn select(&self, axis: usize, index: usize) -> Layout {
         let mut selected = self.slice(axis, index, 1, 1);

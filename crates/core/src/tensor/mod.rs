@@ -10,6 +10,7 @@ mod print;
 mod read;
 mod shape;
 
+pub(crate) use buffer::{ALIGNMENT, TracedId};
 pub use buffer::{Buffer, Device};
 pub use create::Scalar;
 pub use dtype::{Bits, Category, DType, Element};
@@ -106,6 +107,11 @@ impl Tensor {
     /// A tensor over `buffer`, whose elements have the type `dtype`.
     pub(crate) fn of_buffer(buffer: Buffer, layout: Layout, dtype: DType) -> Tensor {
         Tensor::make(Data { layout, dtype, buffer: Arc::new(buffer) }, None)
+    }
+
+    /// Whether this is a value of a function that is being [compiled](crate::compile()), which has no elements yet.
+    pub fn is_traced(&self) -> bool {
+        self.0.data.buffer.traced_id().is_some()
     }
 
     /// The sizes of the axes; `[]` for a scalar.

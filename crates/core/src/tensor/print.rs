@@ -14,6 +14,9 @@ const PRECISION: usize = 8;
 
 impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_traced() {
+            return f.write_str("(not computed yet)");
+        }
         let edge = if self.elements() > FULL { EDGE } else { usize::MAX };
         let mut shown = Shown { floats: Vec::new(), words: Vec::new() };
         self.visit(0, self.layout().offset as isize, edge, &mut shown);

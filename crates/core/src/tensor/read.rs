@@ -17,6 +17,7 @@ impl Tensor {
             );
             return Err(Error::op("to_vec", message));
         }
+        self.known("the elements")?;
         let values = self.0.data.buffer.slice::<T>();
         let layout = self.layout();
         if layout.is_contiguous() {
@@ -30,6 +31,7 @@ impl Tensor {
         if self.elements() != 1 {
             return Err(Error::op("item", format!("needs a tensor with one element, got shape {}", self.shape())));
         }
+        self.known("the element")?;
         let at = self.layout().offset;
         Ok(dispatch!(all self.dtype(), S => {
             let value = self.0.data.buffer.slice::<S>()[at];
@@ -39,6 +41,11 @@ impl Tensor {
 }
 
 impl Tensor {
+    /// An error if there are no elements yet.
+    fn known(&self, what: &str) -> Result<()> {
+        if self.is_traced() { Err(crate::compile::unknown(what)) } else { Ok(()) }
+    }
+
     /// The elements without a copy, if they lie row-major without gaps and `T` is the tensor's own type.
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
         let layout = self.layout();

@@ -2,7 +2,8 @@
 
 use super::fixture::{difference, float_as};
 use super::{Attributes, Fixture, FixtureCase, gradient_check, gradient_check_twice};
-use crate::{DType, Keep, Tensor, partial_grad};
+use crate::compile::Graphs;
+use crate::{DType, Keep, Tensor, attempt, partial_grad};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Call = fn(&Attributes, &[Tensor]) -> Vec<Tensor>;
@@ -15,17 +16,24 @@ pub struct Cases {
     call: Call,
     added: Vec<(String, FixtureCase)>,
     differentiable_twice: bool,
+    reads_elements: Option<&'static [&'static str]>,
 }
 
 impl Cases {
     /// Cases of `op`, called by `call`.
     pub fn new(op: &'static str, call: Call) -> Cases {
-        Cases { op, call, added: Vec::new(), differentiable_twice: true }
+        Cases { op, call, added: Vec::new(), differentiable_twice: true, reads_elements: None }
     }
 
     /// Says that the op refuses to be differentiated twice.
     pub fn differentiable_once(self) -> Cases {
         Cases { differentiable_twice: false, ..self }
+    }
+
+    /// Says that the shape of the result, or the way to it, depends on elements in the cases of these names (in all, if
+    /// none is named): they cannot be compiled.
+    pub fn reading_elements(self, names: &'static [&'static str]) -> Cases {
+        Cases { reads_elements: Some(names), ..self }
     }
 
     /// Adds a case with expected results from a source named in a comment beside it.
@@ -79,7 +87,7 @@ pub fn check_cases(cases: &Cases) -> Check {
     }
     for (name, case) in &all {
         let mut fail = |what: &str| check.failures.push(format!("{}/{name}: {what}", cases.op));
-        let run = AssertUnwindSafe(|| check_case(cases, case, &mut fail));
+        let run = AssertUnwindSafe(|| check_case(cases, name, case, &mut fail));
         match catch_unwind(run) {
             Ok(()) => check.compared += 1,
             Err(panic) => {
@@ -93,7 +101,7 @@ pub fn check_cases(cases: &Cases) -> Check {
     check
 }
 
-fn check_case(cases: &Cases, case: &FixtureCase, fail: &mut impl FnMut(&str)) {
+fn check_case(cases: &Cases, name: &str, case: &FixtureCase, fail: &mut impl FnMut(&str)) {
     let call = |x: &[Tensor]| (cases.call)(&case.attributes, x);
     for (dtype, tolerance) in TOLERANCES {
         let inputs = case.inputs(dtype);
@@ -116,6 +124,7 @@ fn check_case(cases: &Cases, case: &FixtureCase, fail: &mut impl FnMut(&str)) {
         }
         check_gradients(case, dtype, tolerance, &call, fail);
         check_bits(&inputs, &outputs, &call, fail);
+        check_compiled(cases, name, case, &inputs, &outputs, fail);
     }
     if !case.numbered("grad").is_empty() && case.attributes.flag_or("smooth", true) {
         check_numerically(cases, case, &call, fail);
@@ -176,6 +185,62 @@ fn check_bits(
         if !same(&again, outputs) {
             fail(&format!("other bits with {threads} threads"));
         }
+    }
+}
+
+/// Compiled, the op gives the same bits, and so do its gradients; or it says why it cannot be compiled.
+fn check_compiled(
+    cases: &Cases,
+    name: &str,
+    case: &FixtureCase,
+    inputs: &[Tensor],
+    outputs: &[Tensor],
+    fail: &mut impl FnMut(&str),
+) {
+    let f = |x: &[Tensor]| attempt(|| (cases.call)(&case.attributes, x));
+    let arguments: Vec<&Tensor> = inputs.iter().collect();
+    let graphs = Graphs::default();
+    let first = graphs.call(&arguments, &f);
+    if cases.reads_elements.is_some_and(|names| names.is_empty() || names.contains(&name)) {
+        if !first.is_err_and(|error| error.to_string().contains("in a function that is being compiled")) {
+            fail("was compiled, though it reads elements");
+        }
+        return;
+    }
+    let same = |a: &[Tensor], b: &[Tensor]| a.iter().zip(b).all(|(a, b)| a.to_bytes() == b.to_bytes());
+    for run in [first, graphs.call(&arguments, &f)] {
+        match run {
+            Ok(again) if same(&again, outputs) => (),
+            Ok(_) => fail("other bits when compiled"),
+            Err(error) => fail(&format!("compiled: {error}")),
+        }
+    }
+    if case.numbered("grad").is_empty() {
+        return;
+    }
+    let wanted = case.numbered("grad");
+    let gradients = |x: &[Tensor]| {
+        let leaf =
+            |(i, x): (usize, &Tensor)| if wanted.iter().any(|e| e.0 == i) { x.requires_grad() } else { x.clone() };
+        let leaves: Vec<Tensor> = x.iter().enumerate().map(leaf).collect();
+        let outputs = attempt(|| (cases.call)(&case.attributes, &leaves))?;
+        let live: Vec<&Tensor> = outputs.iter().filter(|y| y.has_grad()).collect();
+        let seeds: Vec<Tensor> = live.iter().map(|y| y.ones_like()).collect();
+        let found = attempt(|| {
+            partial_grad(
+                &live,
+                &seeds.iter().map(Some).collect::<Vec<_>>(),
+                &leaves.iter().collect::<Vec<_>>(),
+                Keep::Nothing,
+            )
+        })??;
+        Ok(found.into_iter().flatten().collect())
+    };
+    match (gradients(inputs), Graphs::default().call(&arguments, &gradients)) {
+        (Ok(eager), Ok(compiled)) if same(&eager, &compiled) && eager.len() == compiled.len() => (),
+        (Ok(_), Ok(_)) => fail("other bits of gradients when compiled"),
+        (Err(error), _) => fail(&format!("gradient: {error}")),
+        (_, Err(error)) => fail(&format!("compiled gradient: {error}")),
     }
 }
 

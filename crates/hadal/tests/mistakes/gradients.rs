@@ -119,7 +119,7 @@ fn optimizers() {
             "the parameters of another model",
             || {
                 let other = model();
-                let mut optimizer = Sgd::new(0.1).optimize(other.parameters());
+                let optimizer = Sgd::new(0.1).optimize(other.parameters());
                 optimizer.step(&loss(&model()).backward())
             },
             "Sgd got gradients of none of its parameters: it was made for another model, or the loss does not depend \
@@ -130,7 +130,7 @@ fn optimizers() {
             || {
                 let model =
                     Sequential::new().named("used", model()).named("forgotten", Relu).named("head", Linear::new(3, 2));
-                let mut optimizer = Sgd::new(0.1).optimize(model.parameters());
+                let optimizer = Sgd::new(0.1).optimize(model.parameters());
                 let first = model.iter().next().unwrap().forward(&ones(&[2, 4]));
                 optimizer.step(&cross_entropy(&first, &labels(&[0, 1])).backward())
             },
@@ -180,7 +180,7 @@ fn optimizers() {
             || {
                 let model = model();
                 model.to_dtype(DType::F16);
-                let mut optimizer = Sgd::new(0.1).optimize(model.parameters());
+                let optimizer = Sgd::new(0.1).optimize(model.parameters());
                 let logits = model.forward(&ones(&[2, 4]).to_dtype(DType::F16));
                 optimizer.step(&cross_entropy(&logits, &labels(&[0, 1])).backward())
             },

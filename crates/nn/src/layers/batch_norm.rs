@@ -2,7 +2,7 @@
 
 use super::lazy::Lazy;
 use crate::{Layer, compat};
-use hadal_core::{Error, Mode, Module, Param, Result, Tag, Tensor, no_grad};
+use hadal_core::{DType, Error, Mode, Module, Param, Result, Tag, Tensor, no_grad};
 
 /// Brings each channel of `[batch, channels, …]` to mean 0 and variance 1, then `·weight + bias`.
 ///
@@ -129,14 +129,17 @@ impl<const D: usize> BatchNorm<D> {
         else {
             return Ok(());
         };
-        let mut count = 0;
-        batches.update(|number: &mut [i64]| {
-            number[0] += 1;
-            count = number[0];
-        });
-        let share = self.momentum.unwrap_or(1.0 / count as f64);
+        let count = batches.get().try_add(1)?;
+        batches.set(&count)?;
+        // Without a momentum, the mean of all batches.
+        let share = match self.momentum {
+            Some(momentum) => Tensor::from(momentum),
+            None => count.try_to_dtype(DType::F64)?.try_reciprocal()?,
+        };
+        let rest = share.try_neg()?.try_add(1.0)?;
         for (running, new) in [(running_mean, mean), (running_var, variance)] {
-            running.set(&running.get().try_mul(1.0 - share)?.try_add(new.try_mul(share)?)?)?;
+            let part = |t: &Tensor, share: &Tensor| t.try_mul(share.try_to_dtype(t.dtype())?);
+            running.set(&part(&running.get(), &rest)?.try_add(part(new, &share)?)?)?;
         }
         Ok(())
     }

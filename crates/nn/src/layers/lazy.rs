@@ -2,6 +2,7 @@
 
 use crate::compat::{self, Defaults};
 use crate::state::{UNSET, is_unset};
+use hadal_core::compile::outside_trace;
 use hadal_core::{Param, Tensor};
 use std::sync::OnceLock;
 
@@ -27,9 +28,12 @@ impl Lazy {
     /// Calls `fill(defaults, outputs)` once, unless a checkpoint has given `param` its value before.
     pub(crate) fn fill(&self, param: &Param, fill: impl FnOnce(Defaults, usize)) {
         self.done.get_or_init(|| {
-            if is_unset(param) {
-                fill(self.defaults, self.outputs);
-            }
+            // A function that is being compiled finds them made.
+            outside_trace(|| {
+                if is_unset(param) {
+                    fill(self.defaults, self.outputs);
+                }
+            });
         });
     }
 }

@@ -1,8 +1,10 @@
 //! Comparison with the layers in `fixtures/layers`.
 
 use crate::{Layer, StateDict, Strictness, load_state_dict};
+use hadal_core::compile::Graphs;
+use hadal_core::random::manual_seed;
 use hadal_core::testing::{Attributes, Fixture, FixtureCase, assert_close};
-use hadal_core::{DType, ModuleExt, Tensor};
+use hadal_core::{DType, ModuleExt, Tensor, attempt};
 
 /// Relative error allowed in f64 and f32, as in `fixtures/README.md`.
 const TOLERANCES: [(DType, f64); 2] = [(DType::F64, 1e-10), (DType::F32, 2e-5)];
@@ -52,7 +54,51 @@ pub fn compare_calls<L: hadal_core::Module>(
                 let (_, param) = layer.named_state().into_iter().find(|(name, _)| *name == key).unwrap();
                 assert_close(&param.get(), &expected, tolerance, &format!("{what}: new {key}"));
             }
+            let fresh = || {
+                let layer = make(&case.attributes);
+                layer.to_dtype(dtype);
+                load_state_dict(&layer, &state, Strictness::Strict).unwrap();
+                if !case.attributes.flag_or("training", true) {
+                    layer.eval();
+                }
+                layer
+            };
+            compare_compiled(fresh, &case, &case.inputs(dtype), &call, &what);
         }
+    }
+}
+
+/// Compiled, a layer gives the same bits: outputs, gradients, and what it keeps.
+fn compare_compiled<L: hadal_core::Module>(
+    fresh: impl Fn() -> L,
+    case: &FixtureCase,
+    inputs: &[Tensor],
+    call: &impl Fn(&L, &[Tensor]) -> Vec<Tensor>,
+    what: &str,
+) {
+    let run = |layer: &L, x: &[Tensor]| {
+        manual_seed(3);
+        let x: Vec<Tensor> = x.iter().map(Tensor::requires_grad).collect();
+        let mut found = call(layer, &x);
+        let seeds = case.numbered("seed").into_iter().map(|(i, seed)| (i, seed.to_dtype(found[i].dtype())));
+        if let Some(total) = seeds.map(|(i, seed)| found[i].mul(seed).sum(..)).reduce(|a, b| a.add(b)) {
+            let gradients = total.backward();
+            found.extend(x.iter().filter_map(|x| gradients.of(x).ok().cloned()));
+            found.extend(layer.parameters().iter().filter_map(|param| gradients.get(param).ok().cloned()));
+        }
+        found
+    };
+    let bytes = |found: &[Tensor], layer: &L| {
+        let state = layer.named_state().into_iter().map(|(_, param)| param.get().to_bytes());
+        found.iter().map(Tensor::to_bytes).chain(state).collect::<Vec<_>>()
+    };
+    let (plain, traced, graphs) = (fresh(), fresh(), Graphs::default());
+    let listed: Vec<&Tensor> = inputs.iter().collect();
+    for turn in 0..2 {
+        let compiled = graphs.call(&listed, &|x| attempt(|| run(&traced, x)));
+        let compiled = compiled.unwrap_or_else(|error| panic!("{what}, compiled: {error}"));
+        let expected = run(&plain, inputs);
+        assert!(bytes(&compiled, &traced) == bytes(&expected, &plain), "{what}: other bits when compiled, turn {turn}");
     }
 }
 

@@ -114,7 +114,7 @@ mod tests {
         let file = Fixture::read("optim/averages");
         for (label, case) in file.cases.iter().filter(|(label, _)| !["data", "initial"].contains(&&***label)) {
             let problem = Problem::new(&file);
-            let mut optimizer = Sgd::new(case.attributes.float("lr")).optimize(problem.parameters());
+            let optimizer = Sgd::new(case.attributes.float("lr")).optimize(problem.parameters());
             let mut average = Average::new(problem.parameters(), case.attributes.float_opt("decay"));
             let recorded = case.attributes.integers("steps");
             for step in 1..=50 {

@@ -2,7 +2,7 @@
 
 use super::Norm;
 use super::rule::check;
-use hadal_core::{Gradients, no_grad};
+use hadal_core::{Gradients, Tensor};
 
 /// Keeps every element between `−limit` and `limit`.
 #[track_caller]
@@ -15,32 +15,33 @@ pub fn clip_by_value(gradients: &mut Gradients, limit: f64) {
 #[track_caller]
 pub fn clip_by_norm(gradients: &mut Gradients, limit: f64) {
     check("clip_by_norm", "limit", limit, None);
-    gradients.map(|g| g.mul(shortening(Norm::L2.of(g), limit)));
+    gradients.map(|g| g.mul(shortening(&Norm::L2.tensor([g]), limit).to_dtype(g.dtype())));
 }
 
-/// Shortens all gradients together if their 2-norm, as one vector, is above `limit`; returns the norm before.
+/// Shortens all gradients together if their 2-norm, as one vector, is above `limit`; returns the norm before, an `f64` of
+/// rank 0.
 #[track_caller]
-pub fn clip_by_global_norm(gradients: &mut Gradients, limit: f64) -> f64 {
+pub fn clip_by_global_norm(gradients: &mut Gradients, limit: f64) -> Tensor {
     clip_by_global_norm_of(gradients, limit, Norm::L2)
 }
 
 /// As [`clip_by_global_norm`] with another norm.
 #[track_caller]
-pub fn clip_by_global_norm_of(gradients: &mut Gradients, limit: f64, norm: Norm) -> f64 {
+pub fn clip_by_global_norm_of(gradients: &mut Gradients, limit: f64, norm: Norm) -> Tensor {
     check("clip_by_global_norm", "limit", limit, None);
-    let found = norm.of_all(gradients);
-    let factor = shortening(found, limit);
-    // (A NaN is not equal to 1 either: it spreads, and is not hidden.)
-    if factor != 1.0 {
-        no_grad(|| gradients.scale(factor));
+    let found = norm.tensor(gradients.iter());
+    let factor = shortening(&found, limit);
+    // Most are short enough, and stay as they are. (A NaN is not equal to 1 either: it spreads, and is not hidden.)
+    if factor.is_traced() || factor.item::<f64>() != 1.0 {
+        gradients.map(|g| g.mul(factor.to_dtype(g.dtype())));
     }
     found
 }
 
 /// PyTorch's factor: `limit / (norm + 1e-6)`, at most 1.
-fn shortening(norm: f64, limit: f64) -> f64 {
-    let factor = limit / (norm + 1e-6);
-    if factor > 1.0 { 1.0 } else { factor }
+fn shortening(norm: &Tensor, limit: f64) -> Tensor {
+    let factor = Tensor::from(limit).div(norm.add(1e-6));
+    factor.gt(1.0).where_(1.0, &factor)
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
     use crate::optim::trajectory::follow;
     use crate::optim::{Rule, Sgd};
-    use hadal_core::{Param, Tensor};
+    use hadal_core::Param;
 
     #[test]
     fn follows_pytorch() {

@@ -1,7 +1,9 @@
 //! Norms of gradients, summed in `f64` in a fixed order.
 
 use super::Real;
-use hadal_core::{Gradients, Tensor, dispatch};
+use hadal_core::grad::{Grad, Grads};
+use hadal_core::op::{Input, Metas, Op, Output, apply, one};
+use hadal_core::{DType, Gradients, Meta, Result, Tensor, dispatch, no_grad};
 use hadal_kernels::threads::for_chunks_mut;
 
 /// Which norm measures a gradient.
@@ -55,23 +57,46 @@ impl Norm {
         partial.into_iter().fold(0.0, |a, b| self.joined(a, b))
     }
 
-    /// The sum (or maximum) from which the norm of several tensors is made.
-    fn total(self, tensor: &Tensor) -> f64 {
-        let tensor = hadal_core::no_grad(|| tensor.to_dtype(tensor.dtype().compute()));
-        dispatch!(reals tensor.dtype(), T => match tensor.as_slice::<T>() {
-            Some(slice) => self.of_slice(slice),
-            None => self.of_slice(&tensor.to_vec::<T>()),
-        })
-    }
-
     /// The norm of one tensor.
     pub fn of(self, tensor: &Tensor) -> f64 {
-        self.finished(self.total(tensor))
+        self.tensor([tensor]).item()
     }
 
     /// The norm of all gradients taken as one vector.
     pub fn of_all(self, gradients: &Gradients) -> f64 {
-        self.finished(gradients.iter().map(|g| self.total(g)).fold(0.0, |a, b| self.joined(a, b)))
+        self.tensor(gradients.iter()).item()
+    }
+
+    /// The norm of several tensors taken as one vector, as an `f64` of rank 0 without history.
+    pub(super) fn tensor<'a>(self, tensors: impl IntoIterator<Item = &'a Tensor>) -> Tensor {
+        no_grad(|| {
+            let tensors: Vec<Tensor> = tensors.into_iter().map(|t| t.to_dtype(t.dtype().compute())).collect();
+            apply(Total(self), &tensors.iter().collect::<Vec<_>>()).unwrap_or_else(|error| error.raise())
+        })
+    }
+}
+
+/// [`Norm::tensor`].
+#[derive(Debug)]
+struct Total(Norm);
+
+impl Op for Total {
+    fn name(&self) -> &'static str {
+        "norm of all"
+    }
+
+    fn infer(&self, _: &[Meta]) -> Result<Metas> {
+        one(Meta::new((), DType::F64))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let totals = x.iter().map(|x| dispatch!(reals x.dtype(), T => self.0.of_slice(&x.contiguous::<T>())));
+        let total = totals.fold(0.0, |a, b| self.0.joined(a, b));
+        y[0].slice::<f64>()[0] = self.0.finished(total);
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("the norm has no history")
     }
 }
 

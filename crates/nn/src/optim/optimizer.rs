@@ -3,25 +3,27 @@
 use super::{Rule, Slot};
 use crate::schedules::Schedule;
 use hadal_core::profile::{self, What};
-use hadal_core::{Error, Gradients, Module, Param, Result, Tensor, Visitor};
+use hadal_core::{Error, Gradients, Module, Param, Result, Tensor, Visitor, compile};
+use std::ops::Deref;
+use std::sync::{Arc, RwLock};
 
 /// Parameters that share one rule.
 #[derive(Debug)]
 pub struct Group {
-    rule: Box<dyn Rule>,
+    rule: Arc<RwLock<Box<dyn Rule>>>,
     base_lr: f64,
-    slots: Vec<Slot>,
+    slots: Vec<Arc<Slot>>,
 }
 
 impl Group {
     /// The rule, with the settings of the moment.
-    pub fn rule(&self) -> &dyn Rule {
-        &*self.rule
+    pub fn rule(&self) -> impl Deref<Target = Box<dyn Rule>> {
+        self.rule.read().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// The rule, to change settings.
-    pub fn rule_mut(&mut self) -> &mut dyn Rule {
-        &mut *self.rule
+    /// Changes settings of the rule.
+    pub fn change_rule(&self, change: impl FnOnce(&mut dyn Rule)) {
+        change(&mut **self.rule.write().unwrap_or_else(|e| e.into_inner()));
     }
 
     /// The learning rate that the group was made with: what a schedule starts from.
@@ -30,7 +32,7 @@ impl Group {
     }
 
     /// The parameters with their moments.
-    pub fn slots(&self) -> &[Slot] {
+    pub fn slots(&self) -> &[Arc<Slot>] {
         &self.slots
     }
 }
@@ -39,6 +41,9 @@ impl Group {
 ///
 /// As a [`Module`] it shows its state (`fc1.weight.exp_avg`, `fc1.weight.step`), so that a checkpoint saves and
 /// restores it as it does a model's. Settings are not state: a resumed program makes the optimizer as it did before.
+///
+/// In a function that is being [compiled](hadal_core::compile()) a step is recorded, and done in every run with the
+/// settings of that moment.
 #[derive(Debug)]
 pub struct Optimizer {
     groups: Vec<Group>,
@@ -58,7 +63,7 @@ impl Optimizer {
     /// If there is none, or one of them is already in a group, or is not what the rule is made for.
     #[track_caller]
     pub fn group(mut self, rule: impl Rule + 'static, params: impl IntoIterator<Item = Param>) -> Optimizer {
-        let mut slots: Vec<Slot> = Vec::new();
+        let mut slots: Vec<Arc<Slot>> = Vec::new();
         for param in params {
             let mut known = self.groups.iter().flat_map(|g| &g.slots).chain(&slots);
             if known.any(|slot| slot.param.is_same(&param)) {
@@ -68,13 +73,13 @@ impl Optimizer {
             if let Err(error) = rule.accepts(&param) {
                 error.raise();
             }
-            slots.push(Slot::new(&rule, param));
+            slots.push(Arc::new(Slot::new(&rule, param)));
         }
         if slots.is_empty() {
             let message = "got no parameters: give it model.parameters(), and each group at least one";
             Error::op(rule.name(), message).raise();
         }
-        self.groups.push(Group { base_lr: rule.lr(), rule: Box::new(rule), slots });
+        self.groups.push(Group { base_lr: rule.lr(), rule: Arc::new(RwLock::new(Box::new(rule))), slots });
         self
     }
 
@@ -89,14 +94,9 @@ impl Optimizer {
         &self.groups
     }
 
-    /// The groups, to change their settings.
-    pub fn groups_mut(&mut self) -> &mut [Group] {
-        &mut self.groups
-    }
-
     /// The learning rate of the first group.
     pub fn lr(&self) -> f64 {
-        self.groups[0].rule.lr()
+        self.groups[0].rule().lr()
     }
 
     /// Gives every group this learning rate.
@@ -104,26 +104,28 @@ impl Optimizer {
     /// # Panics
     /// If it is negative or not a number.
     #[track_caller]
-    pub fn set_lr(&mut self, lr: f64) {
+    pub fn set_lr(&self, lr: f64) {
         super::rule::check("set_lr", "learning rate", lr, None);
-        self.groups.iter_mut().for_each(|group| group.rule.set_lr(lr));
+        self.groups.iter().for_each(|group| group.change_rule(|rule| rule.set_lr(lr)));
     }
 
     /// Gives every group the rate (and momentum, if cycled) that the schedule has for step `step`, counted from 0.
-    pub fn follow(&mut self, schedule: &dyn Schedule, step: usize) {
-        for group in &mut self.groups {
-            group.rule.set_lr(schedule.lr(group.base_lr, step));
-            if let Some(momentum) = schedule.momentum(step) {
-                group.rule.set_momentum(momentum);
-            }
+    pub fn follow(&self, schedule: &dyn Schedule, step: usize) {
+        for group in &self.groups {
+            group.change_rule(|rule| {
+                rule.set_lr(schedule.lr(group.base_lr, step));
+                if let Some(momentum) = schedule.momentum(step) {
+                    rule.set_momentum(momentum);
+                }
+            });
         }
     }
 
     /// Updates every parameter that is not frozen. A missing gradient is an error that names the parameter, and
     /// then nothing has been changed.
-    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
-        let _span = profile::open(What::Optimizer, self.groups[0].rule.name());
-        let mut found = Vec::new();
+    pub fn step(&self, gradients: &Gradients) -> Result<()> {
+        let name = self.groups[0].rule().name();
+        let span = profile::open(What::Optimizer, name);
         let mut params = self.groups.iter().flat_map(|group| &group.slots).map(|slot| &slot.param);
         if !self.allow_unused
             && params.clone().any(Param::is_trainable)
@@ -131,31 +133,52 @@ impl Optimizer {
         {
             let message = "got gradients of none of its parameters: it was made for another model, or the loss does not \
                            depend on this one";
-            return Err(Error::op(self.groups[0].rule.name(), message));
+            return Err(Error::op(name, message));
         }
-        for (i, group) in self.groups.iter().enumerate() {
-            for (j, slot) in group.slots.iter().enumerate().filter(|(_, slot)| slot.param.is_trainable()) {
+        let (mut updates, mut given) = (Vec::new(), Vec::new());
+        for group in &self.groups {
+            for slot in group.slots.iter().filter(|slot| slot.param.is_trainable()) {
                 match gradients.get(&slot.param) {
-                    Ok(gradient) => found.push((i, j, usable(&*group.rule, slot, gradient)?)),
+                    Ok(gradient) => {
+                        given.push(usable(&**group.rule(), slot, gradient)?);
+                        updates.push(Update { rule: group.rule.clone(), slot: slot.clone() });
+                    }
                     Err(_) if self.allow_unused => (),
                     Err(error) => return Err(error),
                 }
             }
         }
-        for (i, j, gradient) in found {
-            let Group { rule, slots, .. } = &mut self.groups[i];
-            if slots[j].is_outgrown(&**rule) {
-                slots[j] = Slot::new(&**rule, slots[j].param.clone());
-            }
-            let slot = &slots[j];
-            let mut step = 0;
-            slot.steps.update(|count: &mut [i64]| {
-                count[0] += 1;
-                step = count[0] as u64;
-            });
-            rule.update(slot, &gradient, step);
+        let run = |updates: &[Update], given: &[Tensor]| updates.iter().zip(given).for_each(|(u, g)| u.run(g));
+        if !compile::is_tracing() {
+            run(&updates, &given);
+            return Ok(());
         }
-        Ok(())
+        drop(span);
+        let changed = updates.iter().flat_map(|update| update.slot.places().cloned()).collect();
+        compile::effect(name, &given.iter().collect::<Vec<_>>(), changed, move |given| {
+            let _span = profile::open(What::Optimizer, name);
+            run(&updates, given);
+            Ok(())
+        })
+    }
+}
+
+/// What a step does to one parameter.
+struct Update {
+    rule: Arc<RwLock<Box<dyn Rule>>>,
+    slot: Arc<Slot>,
+}
+
+impl Update {
+    fn run(&self, gradient: &Tensor) {
+        let (rule, slot) = (self.rule.read().unwrap_or_else(|e| e.into_inner()), &self.slot);
+        slot.fit(&**rule);
+        let mut step = 0;
+        slot.steps.update(|count: &mut [i64]| {
+            count[0] += 1;
+            step = count[0] as u64;
+        });
+        rule.update(slot, gradient, step);
     }
 }
 
@@ -229,7 +252,7 @@ mod tests {
     #[test]
     fn frozen_parameters_stay() {
         let problem = Problem::new(&Fixture::read("optim/SGD"));
-        let mut optimizer = Sgd::new(0.1).momentum(0.9).optimize(problem.parameters());
+        let optimizer = Sgd::new(0.1).momentum(0.9).optimize(problem.parameters());
         problem.params["fc1.weight"].freeze();
         let before = problem.params["fc1.weight"].get().to_bytes();
         optimizer.step(&problem.loss().backward()).unwrap();
@@ -242,7 +265,7 @@ mod tests {
     #[test]
     fn a_schedule_scales_every_group() {
         let param = || Param::new(Tensor::from([1.0f32]));
-        let mut optimizer = Sgd::new(0.1).optimize([param()]).group(Sgd::new(0.01), [param()]);
+        let optimizer = Sgd::new(0.1).optimize([param()]).group(Sgd::new(0.01), [param()]);
         optimizer.follow(&StepLr::new(5), 7);
         let rates: Vec<f64> = optimizer.groups().iter().map(|group| group.rule().lr()).collect();
         assert_eq!(rates, [0.1 * 0.1, 0.01 * 0.1]);
@@ -270,7 +293,7 @@ mod tests {
         use crate::layers::Linear;
         use hadal_core::ModuleExt;
         let layer = Linear::lazy(2);
-        let mut optimizer = AdamW::new(0.1).optimize(layer.parameters());
+        let optimizer = AdamW::new(0.1).optimize(layer.parameters());
         let y = layer.forward(&Tensor::ones([3, 4]));
         let before = layer.weight.get().to_bytes();
         optimizer.step(&y.sum(..).backward()).unwrap();

@@ -5,6 +5,7 @@ use super::pass::pass;
 use hadal_core::{Element, Error, Param, Result, Shape, Tensor};
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
+use std::sync::RwLock;
 
 /// An update formula with its settings (learning rate, betas, weight decay …).
 ///
@@ -56,7 +57,7 @@ pub struct Slot {
     pub(super) steps: Param,
     pub(super) moments: Vec<(&'static str, Param)>,
     /// The parameter's shape when the moments were made.
-    shape: Shape,
+    shape: RwLock<Shape>,
 }
 
 impl Slot {
@@ -64,15 +65,27 @@ impl Slot {
         let steps = Param::buffer(Tensor::from(0i64));
         let value = param.get();
         let moments = rule.moments(&value).into_iter().map(|(name, value)| (name, Param::buffer(value)));
-        Slot { steps, moments: moments.collect(), shape: value.shape().clone(), param }
+        Slot { steps, moments: moments.collect(), shape: RwLock::new(value.shape().clone()), param }
     }
 
-    /// Whether a lazy layer has given the parameter its size since the moments were made. (Moments loaded from a
-    /// checkpoint in the meantime have the right size already.)
-    pub(super) fn is_outgrown(&self, rule: &dyn Rule) -> bool {
+    /// Makes the moments anew if a lazy layer has given the parameter its size since they were made. (Moments loaded from
+    /// a checkpoint in the meantime have the right size already.)
+    pub(super) fn fit(&self, rule: &dyn Rule) {
         let value = self.param.get();
+        if *value.shape() == *self.shape.read().unwrap_or_else(|e| e.into_inner()) {
+            return;
+        }
+        let fresh = rule.moments(&value);
         let fits = |(made, fresh): (&(&str, Param), &Moment)| made.1.get().shape() == fresh.1.shape();
-        *value.shape() != self.shape && !self.moments.iter().zip(&rule.moments(&value)).all(fits)
+        if !self.moments.iter().zip(&fresh).all(fits) {
+            self.moments.iter().zip(&fresh).for_each(|(made, fresh)| made.1.replace(&fresh.1));
+        }
+        *self.shape.write().unwrap_or_else(|e| e.into_inner()) = value.shape().clone();
+    }
+
+    /// Everything that an update changes.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Param> {
+        [&self.param, &self.steps].into_iter().chain(self.moments.iter().map(|(_, moment)| moment))
     }
 
     /// The parameter.

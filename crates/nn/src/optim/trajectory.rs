@@ -77,7 +77,7 @@ pub fn follow(
     let file = Fixture::read(&format!("optim/{name}"));
     for (label, case) in file.cases.iter().filter(|(label, _)| !["data", "initial"].contains(&&***label)) {
         let problem = Problem::new(&file);
-        let mut optimizer = optimizer(label, &case.attributes, problem.parameters());
+        let optimizer = optimizer(label, &case.attributes, problem.parameters());
         let recorded = case.attributes.integers("steps");
         let mut losses = Vec::new();
         for step in 1..=STEPS {

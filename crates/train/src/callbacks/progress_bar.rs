@@ -121,10 +121,10 @@ mod tests {
     fn without_colour_a_line_is_plain_text() {
         let (model, mut logs, mut stop) = (Linear::new(1, 1), Logs::default(), None);
         logs.set("loss", 0.5);
-        let mut optimizer = Sgd::new(0.1).optimize(model.parameters());
+        let optimizer = Sgd::new(0.1).optimize(model.parameters());
         let state = State {
             model: &model,
-            optimizer: &mut optimizer,
+            optimizer: &optimizer,
             epoch: 0,
             epochs: 1,
             batch: 5,

@@ -1,6 +1,7 @@
 //! `istft`: a signal from the spectra of its overlapping pieces (Griffin & Lim 1984).
 
 use super::stft::{Frames, recorded};
+use crate::compile::effect;
 use crate::ops::prelude::*;
 
 #[fallible]
@@ -30,10 +31,13 @@ impl Tensor {
         let (start, end) = if frames.centred { (size / 2, samples - size / 2) } else { (0, samples) };
         let inside = |t: &Tensor| t.try_narrow(-1, start, end - start);
         let cover = inside(&cover)?;
-        if cover.try_le(1e-11)?.try_any(..)?.try_item::<bool>()? {
-            let message = format!("cannot find samples that no window covers: frames of {size} every {hop}");
-            return Err(Error::op("istft", message));
-        }
+        effect("covered", &[&cover], Vec::new(), move |cover| match cover[0].try_le(1e-11)?.any(..).item::<bool>() {
+            true => {
+                let message = format!("cannot find samples that no window covers: frames of {size} every {hop}");
+                Err(Error::op("istft", message))
+            }
+            false => Ok(()),
+        })?;
         inside(&joined(&pieces, outer))?.try_div(cover)
     }
 }

@@ -41,4 +41,5 @@ pub(crate) fn cases() -> Cases {
             _ => x[0].bincount(least),
         }]
     })
+    .reading_elements(&[])
 }

@@ -70,6 +70,7 @@ pub(crate) fn cases() -> Cases {
             _ => x.slice(s![&i[0], &i[1]]),
         }]
     })
+    .reading_elements(&["mask", "row_mask", "empty_mask"])
 }
 
 #[cfg(test)]

@@ -46,4 +46,5 @@ pub(crate) fn cases() -> Cases {
             false => x[0].index_put(index, source),
         }]
     })
+    .reading_elements(&["mask"])
 }

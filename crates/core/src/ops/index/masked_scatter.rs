@@ -25,5 +25,5 @@ impl Tensor {
 }
 
 pub(crate) fn cases() -> Cases {
-    Cases::new("masked_scatter", |_, x| vec![x[0].masked_scatter(&x[1], &x[2])])
+    Cases::new("masked_scatter", |_, x| vec![x[0].masked_scatter(&x[1], &x[2])]).reading_elements(&[])
 }

@@ -19,4 +19,5 @@ pub(crate) fn cases() -> Cases {
         let largest = || x[0].to_vec::<i64>().into_iter().max().map_or(0, |m| m as usize + 1);
         vec![x[0].one_hot(a.integer("num_classes").try_into().unwrap_or_else(|_| largest()))]
     })
+    .reading_elements(&["inferred"])
 }

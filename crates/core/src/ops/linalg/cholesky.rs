@@ -1,6 +1,7 @@
 //! `cholesky`: positive definite matrices as L·Lᵀ.
 
 use super::solve::{outer, stacked_square, unstacked};
+use crate::compile::effect;
 use crate::op::apply_all;
 use crate::ops::prelude::*;
 use crate::run::dense::{self, Triangle};
@@ -49,14 +50,15 @@ impl Tensor {
     pub fn cholesky(&self) -> Result<Tensor> {
         let a = stacked_square("cholesky", self)?;
         let outputs = apply_all(Cholesky, &[&a])?;
-        let failed = outputs[1].to_vec::<i64>();
-        if let Some(i) = failed.iter().position(|&column| column != 0) {
+        effect("positive definite", &[&outputs[1]], Vec::new(), |failed| {
+            let failed = failed[0].try_to_vec::<i64>()?;
+            let Some(i) = failed.iter().position(|&column| column != 0) else { return Ok(()) };
             let which = if failed.len() == 1 { "it".into() } else { format!("matrix {i} of the stack") };
             let order = failed[i];
             let message =
                 format!("needs positive definite matrices, but the leading {order}×{order} part of {which} is not");
-            return Err(Error::op("cholesky", message));
-        }
+            Err(Error::op("cholesky", message))
+        })?;
         unstacked(&outputs[0], outer(self), self)
     }
 }

@@ -1,6 +1,7 @@
 //! `eig`: eigenvalues and eigenvectors of matrices that need not be symmetric.
 
 use super::solve::{outer, stacked_square, unstacked};
+use crate::compile::effect;
 use crate::op::apply_all;
 use crate::ops::prelude::*;
 use crate::run::eigen;
@@ -117,9 +118,12 @@ impl Tensor {
     /// [`Tensor::eigh`] is for symmetric matrices.
     pub fn eig(&self) -> Result<(Tensor, Tensor)> {
         let outputs = apply_all(Eig, &[&stacked_square("eig", self)?])?;
-        if outputs[0].isnan().any(..).item::<bool>() {
-            return Err(Error::op("eig", "does not converge; are all elements of the matrix finite?"));
-        }
+        effect("converged", &[&outputs[0]], Vec::new(), |values| {
+            match values[0].isnan().any(..).try_item::<bool>()? {
+                true => Err(Error::op("eig", "does not converge; are all elements of the matrix finite?")),
+                false => Ok(()),
+            }
+        })?;
         Ok((unstacked(&outputs[0], outer(self), self)?, unstacked(&outputs[1], outer(self), self)?))
     }
 

@@ -60,5 +60,10 @@ impl Tensor {
 }
 
 pub(crate) fn cases() -> Cases {
-    Cases::new("matrix_exp", |_, x| vec![x[0].matrix_exp()])
+    Cases::new("matrix_exp", |_, x| vec![x[0].matrix_exp()]).reading_elements(&[
+        "small",
+        "large",
+        "batched",
+        "nilpotent",
+    ])
 }

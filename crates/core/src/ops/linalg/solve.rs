@@ -1,5 +1,6 @@
 //! `solve`: systems of linear equations, by LU factorization with row exchanges.
 
+use crate::compile::effect;
 use crate::op::apply_all;
 use crate::ops::prelude::*;
 use crate::run::dense::Lu;
@@ -83,13 +84,13 @@ pub(crate) fn outer(x: &Tensor) -> &[usize] {
 /// Solves `a·x = right` for stacks, or names the singular matrix.
 pub(crate) fn solve_stacks(op: &'static str, a: &Tensor, right: &Tensor) -> Result<Tensor> {
     let (x, singular) = solved(a, right)?;
-    match singular.to_vec::<i64>().iter().position(|&step| step != 0) {
-        None => Ok(x),
-        Some(i) => {
-            let which = if a.shape()[0] == 1 { String::new() } else { format!(" {i} of the stack") };
-            Err(Error::op(op, format!("got a singular matrix{which}: its columns are not independent")))
-        }
-    }
+    effect("not singular", &[&singular], Vec::new(), move |singular| {
+        let steps = singular[0].try_to_vec::<i64>()?;
+        let Some(i) = steps.iter().position(|&step| step != 0) else { return Ok(()) };
+        let which = if steps.len() == 1 { String::new() } else { format!(" {i} of the stack") };
+        Err(Error::op(op, format!("got a singular matrix{which}: its columns are not independent")))
+    })?;
+    Ok(x)
 }
 
 #[fallible]

@@ -1,6 +1,7 @@
 //! `nll_loss`: the negative of the log-probability at each sample's class.
 
 use super::cross_entropy::Reduction;
+use crate::compile;
 use crate::ops::prelude::*;
 use crate::run::map::Number;
 use crate::testing::Attributes;
@@ -46,18 +47,10 @@ impl Labels {
             }
         }
         let labels = labels.try_to_dtype(DType::I64)?.try_reshape([n, positions.elements()])?;
-        let wrong = |&label: &i64| label != ignore && !(0..classes as i64).contains(&label);
-        let values = labels.to_vec::<i64>();
-        if let Some(at) = values.iter().position(wrong) {
-            let (label, per_sample) = (values[at], positions.elements());
-            let place = if positions.rank() == 0 { String::new() } else { format!(" (position {})", at % per_sample) };
-            return fail(format!(
-                "got label {label} for sample {}{place}, but the logits have {classes} classes: \
-                 labels count from 0 to {}",
-                at / per_sample,
-                classes as i64 - 1
-            ));
-        }
+        let rank = positions.rank();
+        compile::effect("labels in range", &[&labels], Vec::new(), move |labels| {
+            in_range(op, &labels[0], classes, ignore, rank)
+        })?;
         let dtype = scores.dtype().compute();
         let scores = scores.try_to_dtype(dtype)?.try_reshape([n, classes, positions.elements()])?;
         let weight = weight.map(|w| w.try_to_dtype(dtype)).transpose()?;
@@ -68,6 +61,20 @@ impl Labels {
     pub(crate) fn inputs(&self) -> Vec<&Tensor> {
         [&self.scores, &self.labels].into_iter().chain(&self.weight).collect()
     }
+}
+
+/// An error that names the first of the labels `[n, l]` that is no class; `rank` counts the axes behind `l`.
+fn in_range(op: &'static str, labels: &Tensor, classes: usize, ignore: i64, rank: usize) -> Result<()> {
+    let wrong = |&label: &i64| label != ignore && !(0..classes as i64).contains(&label);
+    let values = labels.try_to_vec::<i64>()?;
+    let Some(at) = values.iter().position(wrong) else { return Ok(()) };
+    let (label, per_sample, last) = (values[at], labels.size(1), classes as i64 - 1);
+    let place = if rank == 0 { String::new() } else { format!(" (position {})", at % per_sample) };
+    let sample = at / per_sample;
+    let message = format!(
+        "got label {label} for sample {sample}{place}, but the logits have {classes} classes: labels count from 0 to {last}"
+    );
+    Err(Error::op(op, message))
 }
 
 /// Why these labels do not belong to these scores, which take labels of shape `expected`.

@@ -36,6 +36,10 @@ impl Op for Clamp {
         });
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -47,6 +51,13 @@ impl Op for Clamp {
         let below = outside(self.low, |x, low| x.le(low));
         let above = outside(self.high, |x, high| x.ge(high));
         vec![Some([below, above].iter().flatten().fold(g.of(0), |g, outside| outside.where_(0, g)))]
+    }
+}
+
+impl Rewrites for Clamp {
+    fn bounds(&self) -> Option<(f64, f64)> {
+        let bound = |bound: Option<Scalar>, none| bound.map_or(none, |bound| bound.element::<f64>());
+        Some((bound(self.low, f64::NEG_INFINITY), bound(self.high, f64::INFINITY)))
     }
 }
 

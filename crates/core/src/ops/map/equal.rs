@@ -10,5 +10,5 @@ impl Tensor {
 }
 
 pub(crate) fn cases() -> Cases {
-    Cases::new("equal", |_, x| vec![Tensor::from(x[0].equal(&x[1]))])
+    Cases::new("equal", |_, x| vec![Tensor::from(x[0].equal(&x[1]))]).reading_elements(&["nan", "other", "same"])
 }

@@ -1,5 +1,6 @@
 //! Pooling over the last one to three axes: maxima with their places, and means; each op beside its adjoint.
 
+use crate::compile::{self, Part};
 use crate::op::apply_all;
 use crate::ops::conv::convolution::{Padding, per_axis};
 use crate::ops::prelude::*;
@@ -211,6 +212,10 @@ impl Op for WindowMaxima {
         self.0.name
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_float(self, &x[0])?;
         let y = self.0.resized(&x[0], &self.0.output);
@@ -234,6 +239,18 @@ impl Op for WindowMaxima {
     }
 }
 
+impl Rewrites for WindowMaxima {
+    fn part(&self) -> Option<Part> {
+        Some(Part::PicksMaxima)
+    }
+}
+
+impl Rewrites for PlaceMaxima {
+    fn part(&self) -> Option<Part> {
+        Some(Part::PlacesMaxima)
+    }
+}
+
 /// `y, index → x`: every element added at its place in a plane of zeros.
 #[derive(Debug)]
 struct PlaceMaxima(Geometry);
@@ -241,6 +258,10 @@ struct PlaceMaxima(Geometry);
 impl Op for PlaceMaxima {
     fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
@@ -429,9 +450,13 @@ pub(crate) fn max_unpool(y: &Tensor, index: &Tensor, sizes: &Shape) -> Result<Te
         return fail(format!("needs i64 indices of shape {wanted}, got {} of shape {found}", index.dtype()));
     }
     let area = sizes.elements() as i64;
-    if let Some(wrong) = index.to_vec::<i64>().iter().find(|i| !(0..area).contains(i)) {
-        return fail(format!("got index {wrong}, but planes of {sizes} have places 0 to {}", area - 1));
-    }
+    let planes = sizes.clone();
+    compile::effect("indices in range", &[index], Vec::new(), move |index| {
+        let index = index[0].try_to_vec::<i64>()?;
+        let Some(wrong) = index.iter().find(|i| !(0..area).contains(i)) else { return Ok(()) };
+        let message = format!("got index {wrong}, but planes of {planes} have places 0 to {}", area - 1);
+        Err(Error::op("max_unpool", message))
+    })?;
     let (input, output) = (last_three(1, sizes), last_three(1, output));
     let geometry = Geometry { name: "max_unpool", rank, input, output, windows: Windows::Adaptive };
     apply(PlaceMaxima(geometry), &[&wide(y)?, &index.try_to_dtype(DType::I32)?])?.try_to_dtype(y.dtype())

@@ -1,5 +1,6 @@
 //! `bernoulli`: 1 with the probability that each element gives, else 0.
 
+use crate::compile::effect;
 use crate::ops::prelude::*;
 use crate::random::{Generator, default_generator, require_key, seed_and_stream};
 use crate::run::map::CHUNK;
@@ -52,10 +53,13 @@ impl Tensor {
 
     /// [`Tensor::bernoulli`] from this generator.
     pub fn bernoulli_from(&self, generator: &Generator) -> Result<Tensor> {
-        let outside = |p: &f64| !(0.0..=1.0).contains(p);
-        if let Some(p) = self.to_f64_vec().into_iter().find(outside) {
-            return Err(Error::op("bernoulli", format!("needs probabilities from 0 to 1, got {p}")));
-        }
+        effect("probabilities", &[self], Vec::new(), |given| {
+            let outside = |p: &f64| !(0.0..=1.0).contains(p);
+            match given[0].to_f64_vec().into_iter().find(outside) {
+                Some(p) => Err(Error::op("bernoulli", format!("needs probabilities from 0 to 1, got {p}"))),
+                None => Ok(()),
+            }
+        })?;
         apply(Bernoulli, &[self, &generator.next_key()])
     }
 }

@@ -1,5 +1,6 @@
 //! `multinomial`: categories drawn by their weights.
 
+use crate::compile::effect;
 use crate::ops::prelude::*;
 use crate::random::{Generator, default_generator, require_key, seed_and_stream};
 use hadal_kernels::random;
@@ -106,7 +107,7 @@ impl Tensor {
     /// [`Tensor::multinomial`] from this generator.
     pub fn multinomial_from(&self, generator: &Generator, draws: usize, replacement: Replacement) -> Result<Tensor> {
         let weights = self.detach();
-        check_weights(&weights, draws, replacement)?;
+        effect("weights", &[&weights], Vec::new(), move |weights| check_weights(&weights[0], draws, replacement))?;
         apply(Multinomial { draws, replacement }, &[&weights, &generator.next_key()])
     }
 }

@@ -38,17 +38,20 @@ impl Op for CumProd {
     /// anew for every `k`, in time `n²`.
     fn grad(&self, g: &Grad) -> Grads {
         let (axis, x, y) = (self.0 as isize, g.input(0), g.output(0));
-        if !x.detach().eq(0).any(..).item::<bool>() {
-            return vec![Some(g.of(0).mul(y).flip(axis).cumsum(axis).flip(axis).div(&x))];
-        }
         let (n, g) = (x.size(axis), g.of(0));
+        let zeros = x.detach().eq(0).any(..);
+        let quotient = || g.mul(&y).flip(axis).cumsum(axis).flip(axis).div(&x);
+        if !zeros.is_traced() && !zeros.item::<bool>() {
+            return vec![Some(quotient())];
+        }
         let gradient = |k: usize| {
             // Σ over i ≥ k of g[i] · x[0]…x[k-1] · x[k+1]…x[i]
             let after = x.narrow(axis, k + 1, n - k - 1).cumprod(axis);
             let sum = g.narrow(axis, k, 1).add(g.narrow(axis, k + 1, n - k - 1).mul(after).sum_keepdim(axis));
             if k == 0 { sum } else { sum.mul(y.narrow(axis, k - 1, 1)) }
         };
-        vec![Some(Tensor::cat(&(0..n).map(gradient).collect::<Vec<_>>(), axis))]
+        let product = Tensor::cat(&(0..n).map(gradient).collect::<Vec<_>>(), axis);
+        vec![Some(if zeros.is_traced() { zeros.where_(product, quotient()) } else { product })]
     }
 }
 

@@ -53,4 +53,5 @@ pub(crate) fn cases() -> Cases {
         let (values, positions) = if a.flag("keepdim") { x[0].mode_keepdim(axis) } else { x[0].mode(axis) };
         vec![values, positions]
     })
+    .reading_elements(&[])
 }

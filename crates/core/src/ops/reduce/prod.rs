@@ -45,8 +45,10 @@ impl Op for Prod {
     fn grad(&self, g: &Grad) -> Grads {
         let (x, shape) = (g.input(0), g.meta(0).shape.reduce(&self.axes, true));
         let incoming = g.of(0).reshape(&shape);
-        if !x.detach().eq(0).any(..).item::<bool>() {
-            return vec![Some(incoming.mul(g.output(0).reshape(&shape)).div(&x))];
+        let zeros = x.detach().eq(0).any(..);
+        let quotient = || incoming.mul(g.output(0).reshape(&shape)).div(&x);
+        if x.elements() == 0 || !zeros.is_traced() && !zeros.item::<bool>() {
+            return vec![Some(quotient())];
         }
         // The reduced axes as one, at the end.
         let rank = x.rank() as isize;
@@ -58,7 +60,8 @@ impl Op for Prod {
             row.narrow(-1, 0, row.size(-1) - 1).cumprod(-1).pad([(1, 0)], Border::Constant(Scalar::Int(1)))
         };
         let others = before(&row).mul(before(&row.flip(-1)).flip(-1));
-        vec![Some(incoming.mul(others.reshape(rows.shape()).movedim(&last[..], &self.axes[..])))]
+        let product = incoming.mul(others.reshape(rows.shape()).movedim(&last[..], &self.axes[..]));
+        vec![Some(if zeros.is_traced() { zeros.where_(product, quotient()) } else { product })]
     }
 }
 

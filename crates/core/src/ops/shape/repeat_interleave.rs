@@ -19,7 +19,7 @@ impl Tensor {
     /// Position `i` along `axis` `times[i]` times, for a vector of integers `times`.
     pub fn repeat_interleave_each(&self, times: &Tensor, axis: isize) -> Result<Tensor> {
         let at = self.shape().axis(axis, "repeat_interleave")?;
-        let counts = bounds::integers("repeat_interleave", times)?.to_vec::<i64>();
+        let counts = bounds::integers("repeat_interleave", times)?.try_to_vec::<i64>()?;
         let size = self.shape()[at];
         if counts.len() != size || counts.iter().any(|&n| n < 0) {
             let message = format!(
@@ -43,4 +43,5 @@ pub(crate) fn cases() -> Cases {
             (_, None) => x[0].ravel().repeat_interleave(a.integer("repeats") as usize, 0),
         }]
     })
+    .reading_elements(&["per_entry"])
 }

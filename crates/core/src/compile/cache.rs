@@ -1,0 +1,136 @@
+//! The graphs of one function: one for each shape of its arguments that it has met.
+
+use super::run::Program;
+use super::trace::{self, Guards};
+use super::{Graph, check, fuse, rewrite, simplify, views};
+use crate::tensor::Meta;
+use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
+use std::sync::{Arc, Mutex};
+
+/// The most graphs that are kept.
+const KEPT: usize = 16;
+
+/// Traces a function of any number of tensors when it meets new shapes, and runs its graph from then on: what
+/// [`compile`](crate::compile()) keeps beside a function.
+///
+/// It must be given the same function every time.
+#[derive(Default)]
+pub struct Graphs {
+    kept: Mutex<Vec<Arc<Kept>>>,
+    inference: bool,
+}
+
+/// A graph, and what it was traced for.
+pub(super) struct Kept {
+    arguments: Vec<Meta>,
+    recording: bool,
+    guards: Guards,
+    program: Program,
+}
+
+impl Kept {
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.program.graph
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.program.memory()
+    }
+
+    fn fits(&self, arguments: &[Tensor]) -> bool {
+        let same = |(meta, t): (&Meta, &Tensor)| meta.shape == *t.shape() && meta.dtype == t.dtype();
+        self.recording == grad::enabled()
+            && self.arguments.len() == arguments.len()
+            && self.arguments.iter().zip(arguments).all(same)
+            && self.guards.hold()
+    }
+}
+
+/// A function of any number of tensors.
+pub type Function<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>;
+
+impl Graphs {
+    /// Takes parameters for constants: see [`Compiled::for_inference`](super::Compiled::for_inference).
+    pub fn for_inference(&mut self) {
+        self.inference = true;
+    }
+
+    /// Calls the function.
+    pub fn call(&self, arguments: &[&Tensor], f: Function) -> Result<Vec<Tensor>> {
+        // Inside of another trace the function is a part of that; anomalies are looked for op by op.
+        if trace::is_tracing() || anomalies::finite_values() {
+            return f(&arguments.iter().map(|&t| t.clone()).collect::<Vec<_>>());
+        }
+        if let Some(i) = arguments.iter().position(|t| grad::enabled() && t.has_grad()) {
+            let message = format!(
+                "got argument {i} with history, and no gradient flows out of a compiled function: call backward inside of \
+                 it, or pass .detach()"
+            );
+            return Err(Error::op("compile", message));
+        }
+        let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
+        self.kept(&arguments, f)?.program.run(&arguments)
+    }
+
+    /// The graph for arguments like these.
+    pub(super) fn kept(&self, arguments: &[Tensor], f: Function) -> Result<Arc<Kept>> {
+        let lock = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        let mut all = lock();
+        if let Some(at) = all.iter().position(|kept| kept.fits(arguments)) {
+            // The one used last comes first.
+            all[..=at].rotate_right(1);
+            return Ok(all[0].clone());
+        }
+        drop(all);
+        let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
+        let recording = grad::enabled();
+        let (mut graph, guards) = trace::trace(&arguments, self.inference, f)?;
+        let exact =
+            [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound, rewrite::prepare, fuse::fuse];
+        let passes = match self.inference {
+            // Before bounds, which stand behind the normalization.
+            true => [&exact[..2], &[rewrite::fold_affine], &exact[2..]].concat(),
+            false => exact.to_vec(),
+        };
+        for pass in passes {
+            pass(&mut graph);
+            if cfg!(debug_assertions)
+                && let Err(wrong) = check::check(&graph)
+            {
+                panic!("{wrong} in\n{graph}");
+            }
+        }
+        let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
+        let mut all = lock();
+        all.insert(0, kept.clone());
+        if all.len() > KEPT {
+            warn_of_retracing(&all);
+            all.pop();
+        }
+        Ok(kept)
+    }
+}
+
+/// Says which sizes keep changing.
+fn warn_of_retracing(all: &[Arc<Kept>]) {
+    let mut changing = Vec::new();
+    for (i, meta) in all[0].arguments.iter().enumerate() {
+        for axis in 0..meta.shape.rank() {
+            let size = |kept: &Kept| kept.arguments[i].shape.get(axis).copied();
+            let mut sizes: Vec<usize> = all.iter().filter_map(|kept| size(kept)).collect();
+            sizes.sort();
+            sizes.dedup();
+            if sizes.len() > 2 {
+                let shown: Vec<String> = sizes.iter().take(4).map(usize::to_string).collect();
+                changing.push(format!("axis {axis} of argument {i} ({}, …)", shown.join(", ")));
+            }
+        }
+    }
+    let what = if changing.is_empty() { "its parameters or modes".to_owned() } else { changing.join(" and ") };
+    let message = format!(
+        "compile: a function was traced for the {}th time, because {what} keeps changing; each trace costs about as much as \
+         a call. Pad to a few sizes, or call the function itself for the odd ones",
+        KEPT + 1
+    );
+    warn_once("retracing", &message);
+}

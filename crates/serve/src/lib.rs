@@ -25,6 +25,7 @@ mod datatype;
 mod describe;
 mod infer;
 mod metrics;
+mod onnx;
 mod options;
 mod origin;
 mod patient;

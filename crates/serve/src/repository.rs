@@ -5,6 +5,7 @@
 
 use crate::batcher::{Batcher, Batching};
 use crate::metrics::{Metrics, Served};
+use crate::onnx::OnnxModel;
 use crate::refusal::Refusal;
 use crate::servable::{Servable, Signature};
 use crate::source::{self, Source, Stamp};
@@ -74,9 +75,11 @@ pub struct Repository {
 fn open(path: &Path) -> Result<Arc<dyn Servable>> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("safetensors") => Ok(Arc::new(TrainedModel::read(path)?)),
-        _ => {
-            Err(Error::file(path, "is no model that can be served: give a .safetensors file that `hadal train` wrote"))
-        }
+        Some("onnx") => Ok(Arc::new(OnnxModel::read(path)?)),
+        _ => Err(Error::file(
+            path,
+            "is no model that can be served: give a .safetensors file that `hadal train` wrote, or an .onnx file",
+        )),
     }
 }
 
@@ -102,7 +105,7 @@ impl Repository {
         }
         if places.is_empty() && !repository.sources.is_empty() {
             return Err(Error::invalid(
-                "there is no model to serve: no .safetensors file, and no folder with model.safetensors",
+                "there is no model to serve: no .safetensors or .onnx file, and no folder with a model in it",
             ));
         }
         let entry = || Entry { loading: true, ..Entry::default() };

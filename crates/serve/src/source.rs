@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How the names of model files end; in a folder of its own, a model is called `model` with one of these.
-pub const ENDINGS: [&str; 1] = ["safetensors"];
+pub const ENDINGS: [&str; 2] = ["safetensors", "onnx"];
 
 /// Something given to the server.
 #[derive(Clone, Debug, PartialEq)]

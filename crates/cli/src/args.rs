@@ -119,7 +119,8 @@ pub struct Predict {
 #[cfg(feature = "serve")]
 #[derive(Arguments, Debug)]
 pub struct Serve {
-    /// Model files, folders with versions (1/model.safetensors, 2/…), or folders of models; NAME=PATH gives a name.
+    /// Model files (.safetensors, .onnx), folders with versions (1/model.safetensors, 2/…), or folders of models; NAME=PATH
+    /// gives a name.
     #[arg(required = true, value_name = "MODEL")]
     pub models: Vec<String>,
     /// Address to listen on; 0.0.0.0 or :: serves other machines too.

@@ -220,6 +220,7 @@ impl App {
             }
             Operation::Infer => self.infer(route, &head.headers, held, record).await,
             Operation::Classify => self.classify(route, &head, held, record).await,
+            Operation::Predict => self.predict(route, &head.headers, held, record).await,
             Operation::Index => {
                 #[derive(serde::Deserialize, Default)]
                 struct Filter {

@@ -115,6 +115,30 @@ impl App {
         Ok(Reply::json(&reply))
     }
 
+    /// `POST /v1/models/M:predict`: rows in, rows out.
+    pub async fn predict(
+        &self,
+        route: Route<'_>,
+        headers: &HeaderMap,
+        held: Held,
+        record: &mut Record,
+    ) -> Result<Reply, Refusal> {
+        let serving = self.serving(route, record)?;
+        let about = |refusal: Refusal| refusal.about(format_args!("model {:?}", serving.name));
+        check_encoding(headers)?;
+        let deadline = Instant::now() + self.time_limit;
+        let (bytes, memory) = (held.bytes, held.memory);
+        let is_quick = bytes.len() <= QUICK;
+        let model = serving.model.clone();
+        let decode = move || protocol::decode_instances(model.signature(), &bytes);
+        let input = work(is_quick, decode).await.map_err(about)?;
+        let mut answer = self.run(&serving, vec![input], is_quick, deadline, record).await?;
+        drop(memory);
+        let output = answer.outputs.swap_remove(serving.signature().probabilities.unwrap_or(0));
+        let encode = move || Ok(protocol::encode_predictions(&output));
+        Ok(Reply::of("application/json", work(is_quick, encode).await?))
+    }
+
     /// Prepares inputs, puts them into the model's queue, and waits for the answer.
     async fn run(
         &self,

@@ -2,94 +2,129 @@
 
 use crate::datatype::Datatype;
 use crate::servable::{Form, Port, Servable, Signature};
-use hadal::{Error, Result, Tensor, no_grad};
+use hadal::{DType, Error, Result, Tensor, no_grad};
 use hadal_onnx::{CompiledModel, Dimension, ElementType, Model, Type, Value};
 use std::path::Path;
 
-/// An ONNX model with its signature.
+/// A model from an ONNX file with its signature.
 pub struct OnnxModel {
     model: CompiledModel,
     signature: Signature,
-    /// The types of the inputs, of which tensors here have only the storage.
+    /// The types of the inputs' elements.
     elements: Vec<ElementType>,
+    /// Which of the model's outputs are given: those that are tensors of numbers.
+    outputs: Vec<usize>,
+}
+
+/// A tensor's type as the server needs it.
+struct Declared {
+    element: ElementType,
+    datatype: Datatype,
+    /// The name of axis 0, if it has one.
+    first: Option<String>,
+    shape: Vec<Option<usize>>,
 }
 
 impl OnnxModel {
-    /// Reads a model file.
-    ///
-    /// Requests share a batch if the first axis of all inputs and outputs is declared under one name (`batch`), which
-    /// says that each sample is computed by itself.
+    /// Reads a model.
     ///
     /// # Errors
-    /// When the file cannot be read, uses operators that are not supported, or takes or gives what the protocol has no
-    /// tensors for.
+    /// When the file cannot be read, or an input is something else than a tensor of numbers with a known number of axes.
     pub fn read(path: &Path) -> Result<OnnxModel> {
-        let model = Model::load(path)?;
-        let ports = |ports: &[hadal_onnx::Port], what: &str| -> Result<Vec<(Port, ElementType)>> {
-            ports.iter().map(|p| port(p).map_err(|e| Error::file(path, format!("{what} `{}` {e}", p.name)))).collect()
-        };
-        let (inputs, outputs) = (ports(model.inputs(), "input")?, ports(model.outputs(), "output")?);
-        let (inputs, elements): (Vec<Port>, Vec<ElementType>) = inputs.into_iter().unzip();
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        // From memory, so that nothing that happens to the file later matters; but tensors in other files are found from
+        // its path only.
+        let model = Model::from_bytes(bytes).or_else(|_| Model::load(path))?;
+        OnnxModel::new(model, path)
+    }
+
+    fn new(model: Model, path: &Path) -> Result<OnnxModel> {
+        let inputs = model.inputs().iter().map(|port| {
+            declared(port.r#type.as_ref()).ok_or_else(|| {
+                let found = port.r#type.as_ref().map_or("of no declared type".to_owned(), Type::to_string);
+                let message = format!("input `{}` is {found}; only tensors of numbers can be served", port.name);
+                Error::file(path, message)
+            })
+        });
+        let inputs: Vec<Declared> = inputs.collect::<Result<_>>()?;
+        let outputs = model.outputs().iter().enumerate();
+        let outputs: Vec<(usize, Declared)> =
+            outputs.filter_map(|(i, port)| Some((i, declared(port.r#type.as_ref())?))).collect();
+        if outputs.is_empty() || inputs.is_empty() {
+            return Err(Error::file(path, "has no input, or no output that is a tensor of numbers"));
+        }
+        let form = |declared: &Declared| vec![Form { datatype: declared.datatype, shape: declared.shape.clone() }];
+        let input =
+            |(port, declared): (&hadal_onnx::Port, &Declared)| Port { name: port.name.clone(), forms: form(declared) };
+        let output =
+            |(i, declared): &(usize, Declared)| Port { name: model.outputs()[*i].name.clone(), forms: form(declared) };
+        let named = is_batch(inputs.iter().chain(outputs.iter().map(|(_, declared)| declared)));
         let signature = Signature {
             platform: "onnx".into(),
-            inputs,
-            outputs: outputs.into_iter().map(|(port, _)| port).collect(),
-            batched: has_batch(&model),
+            inputs: model.inputs().iter().zip(&inputs).map(input).collect(),
+            outputs: outputs.iter().map(output).collect(),
+            batched: false,
             takes_images: false,
             labels: Vec::new(),
             probabilities: None,
         };
-        Ok(OnnxModel { model: model.compiled(), signature, elements })
+        let elements = inputs.into_iter().map(|declared| declared.element).collect();
+        let outputs = outputs.into_iter().map(|(i, _)| i).collect();
+        let mut served = OnnxModel { elements, outputs, model: model.compiled(), signature };
+        served.signature.batched = named && served.keeps_samples_apart();
+        Ok(served)
+    }
+
+    /// Whether a sample has the same result alone and beside others, tried on two.
+    fn keeps_samples_apart(&self) -> bool {
+        let input = |port: &Port| {
+            let form = &port.forms[0];
+            let shape: Vec<usize> =
+                [2].into_iter().chain(form.shape[1..].iter().map(|size| size.unwrap_or(1))).collect();
+            let elements = shape.iter().product::<usize>();
+            let values = (0..elements).map(|i| ((i * 7919) % 1013) as f32 / 1013.0).collect();
+            // Integers become zeros, which are in range as indices of anything.
+            Tensor::try_from_vec::<f32>(values, shape)?.try_to_dtype(form.datatype.dtype().unwrap_or(DType::F32))
+        };
+        let apart = || {
+            let both = self.signature.inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
+            let second = both.iter().map(|x| x.try_narrow(0, 1, 1)).collect::<Result<Vec<_>>>()?;
+            let outputs = self.infer(&both)?.into_iter().zip(self.infer(&second)?);
+            let same = |(both, second): (Tensor, Tensor)| {
+                Ok(both.shape().first() == Some(&2) && both.try_narrow(0, 1, 1)?.to_bytes() == second.to_bytes())
+            };
+            outputs.map(same).collect::<Result<Vec<bool>>>()
+        };
+        apart().is_ok_and(|same| same.into_iter().all(|same| same))
     }
 }
 
-/// The form of a tensor of the model, and its element type.
-fn port(port: &hadal_onnx::Port) -> Result<(Port, ElementType)> {
-    let Some(Type::Tensor { element, shape: Some(shape) }) = &port.r#type else {
-        return Err(Error::invalid("is not declared as a tensor with a number of axes"));
-    };
-    let datatype = datatype(*element).ok_or_else(|| Error::invalid(format!("has elements of type {element}")))?;
+/// Whether axis 0 of all these tensors is called the batch, by one name. An axis of any size is not enough: it may be that of
+/// the words of a sentence.
+fn is_batch<'a>(mut tensors: impl Iterator<Item = &'a Declared>) -> bool {
+    let Some(name) = tensors.next().and_then(|first| first.first.clone()) else { return false };
+    let lower = name.to_ascii_lowercase();
+    (lower == "n" || lower.contains("batch")) && tensors.all(|tensor| tensor.first.as_ref() == Some(&name))
+}
+
+fn declared(declared: Option<&Type>) -> Option<Declared> {
+    let Some(Type::Tensor { element, shape: Some(shape) }) = declared else { return None };
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => Some(*size),
         Dimension::Named(_) | Dimension::Unknown => None,
     };
-    let form = Form { datatype, shape: shape.iter().map(size).collect() };
-    Ok((Port { name: port.name.clone(), forms: vec![form] }, *element))
-}
-
-fn datatype(element: ElementType) -> Option<Datatype> {
-    Some(match element {
-        ElementType::Bool => Datatype::Bool,
-        ElementType::U8 => Datatype::Uint8,
-        ElementType::I8 => Datatype::Int8,
+    let first = match shape.first() {
+        Some(Dimension::Named(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let datatype = match element {
         ElementType::U16 => Datatype::Uint16,
         ElementType::I16 => Datatype::Int16,
         ElementType::U32 => Datatype::Uint32,
-        ElementType::I32 => Datatype::Int32,
         ElementType::U64 => Datatype::Uint64,
-        ElementType::I64 => Datatype::Int64,
-        ElementType::F16 => Datatype::Fp16,
-        ElementType::BF16 => Datatype::Bf16,
-        ElementType::F32 => Datatype::Fp32,
-        ElementType::F64 => Datatype::Fp64,
-        _ => return None,
-    })
-}
-
-/// Whether the first axis of all inputs and outputs has one name.
-fn has_batch(model: &Model) -> bool {
-    let first = |port: &hadal_onnx::Port| match &port.r#type {
-        Some(Type::Tensor { shape: Some(shape), .. }) => match shape.first() {
-            Some(Dimension::Named(name)) => Some(name.clone()),
-            _ => None,
-        },
-        _ => None,
+        element => Datatype::of(element.storage().filter(|&storage| ElementType::of(storage) == *element)?),
     };
-    let mut names = model.inputs().iter().chain(model.outputs()).map(first);
-    match names.next() {
-        Some(Some(name)) => names.all(|other| other.as_ref() == Some(&name)),
-        _ => false,
-    }
+    Some(Declared { element: *element, datatype, first, shape: shape.iter().map(size).collect() })
 }
 
 impl Servable for OnnxModel {
@@ -98,14 +133,18 @@ impl Servable for OnnxModel {
     }
 
     fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let names = self.signature.inputs.iter().map(|port| port.name.as_str());
-        let values = inputs.iter().zip(&self.elements).map(|(tensor, &element)| Value::typed(tensor, element));
-        let named: Vec<(&str, Value)> = names.zip(values.collect::<Result<Vec<_>>>()?).collect();
+        let ports = self.signature.inputs.iter().zip(&self.elements);
+        let named: Vec<(&str, Value)> = ports
+            .zip(inputs)
+            .map(|((port, &element), tensor)| (port.name.as_str(), Value::Tensor(tensor.clone(), element)))
+            .collect();
         let outputs = no_grad(|| self.model.run(&named))?;
-        let tensor = |(value, port): (Value, &Port)| {
-            let name = &port.name;
-            value.tensor().cloned().ok_or_else(|| Error::invalid(format!("output `{name}` is no tensor of numbers")))
+        let tensor = |&i: &usize| {
+            outputs[i].tensor().cloned().ok_or_else(|| {
+                let name = &self.model.model().outputs()[i].name;
+                Error::invalid(format!("output `{name}` is no tensor of numbers, although the model declares one"))
+            })
         };
-        outputs.into_iter().zip(&self.signature.outputs).map(tensor).collect()
+        self.outputs.iter().map(tensor).collect()
     }
 }

@@ -4,10 +4,12 @@
 //! and raw requests are Triton's.
 
 mod binary;
+mod instances;
 mod json;
 mod request;
 mod response;
 
+pub use instances::{decode_instances, encode_predictions};
 pub use request::{Request, Wanted, decode};
 pub use response::{Encoded, encode, ranked};
 

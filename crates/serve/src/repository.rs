@@ -5,10 +5,10 @@
 
 use crate::batcher::{Batcher, Batching};
 use crate::metrics::{Metrics, Served};
+use crate::onnx::OnnxModel;
 use crate::refusal::Refusal;
 use crate::servable::{Servable, Signature};
 use crate::source::{self, Source, Stamp};
-use crate::onnx::OnnxModel;
 use crate::trained::TrainedModel;
 use hadal::{Error, Result, closest};
 use hyper::StatusCode;
@@ -76,9 +76,10 @@ fn open(path: &Path) -> Result<Arc<dyn Servable>> {
     match path.extension().and_then(|ending| ending.to_str()) {
         Some("safetensors") => Ok(Arc::new(TrainedModel::read(path)?)),
         Some("onnx") => Ok(Arc::new(OnnxModel::read(path)?)),
-        _ => {
-            Err(Error::file(path, "is no model that can be served: give a .safetensors file that `hadal train` wrote, or an .onnx file"))
-        }
+        _ => Err(Error::file(
+            path,
+            "is no model that can be served: give a .safetensors file that `hadal train` wrote, or an .onnx file",
+        )),
     }
 }
 
@@ -104,7 +105,7 @@ impl Repository {
         }
         if places.is_empty() && !repository.sources.is_empty() {
             return Err(Error::invalid(
-                "there is no model to serve: no .safetensors or .onnx file, and no folder with a model file in it",
+                "there is no model to serve: no .safetensors or .onnx file, and no folder with a model in it",
             ));
         }
         let entry = || Entry { loading: true, ..Entry::default() };

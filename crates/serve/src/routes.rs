@@ -19,6 +19,7 @@ pub enum Operation {
     ModelConfig,
     Infer,
     Classify,
+    Predict,
     Index,
     Load,
     Unload,
@@ -27,7 +28,7 @@ pub enum Operation {
 use Operation::*;
 
 /// Methods, paths and operations. `{model}` and `{version}` stand for any name.
-pub const ROUTES: [(Method, &str, Operation); 21] = [
+pub const ROUTES: [(Method, &str, Operation); 22] = [
     (Method::GET, "/", Page),
     (Method::GET, "/openapi.json", OpenApi),
     (Method::GET, "/metrics", Metrics),
@@ -50,6 +51,8 @@ pub const ROUTES: [(Method, &str, Operation); 21] = [
     // TorchServe's names for the same, which its clients and probes know.
     (Method::GET, "/ping", Ready),
     (Method::POST, "/predictions/{model}", Classify),
+    // And TensorFlow Serving's.
+    (Method::POST, "/v1/models/{model}:predict", Predict),
 ];
 
 impl Operation {
@@ -103,8 +106,8 @@ fn matching<'a>(template: &str, path: &'a str) -> Option<(Option<&'a str>, Optio
     for wanted in template.strip_suffix('/').unwrap_or(template).split('/') {
         let part = parts.next()?;
         match wanted {
-            "{model}" => model = Some(part),
             "{version}" => version = Some(part),
+            _ if wanted.starts_with("{model}") => model = Some(part.strip_suffix(&wanted["{model}".len()..])?),
             _ if wanted == part => {}
             _ => return None,
         }
@@ -123,6 +126,8 @@ mod tests {
         assert_eq!(get("/v2/"), Ok((Server, None, None)));
         assert_eq!(get("/v2/models/a"), Ok((Model, Some("a"), None)));
         assert_eq!(get("/v2/models/a/versions/3/ready"), Ok((ModelReady, Some("a"), Some("3"))));
+        let predict = find(&Method::POST, "/v1/models/a:predict").unwrap();
+        assert_eq!((predict.operation, predict.model), (Predict, Some("a")));
         let missing = get("/v2/model/a").unwrap_err();
         assert_eq!(missing.status, StatusCode::NOT_FOUND);
         let wrong = get("/v2/models/a/infer").unwrap_err();

@@ -69,6 +69,11 @@ fn json_and_binary_give_the_bits_of_local_inference() {
     let expected = local.forward(&pipeline.apply(&read, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();
     assert_eq!(answer.body[length + 12..], expected.to_bytes());
 
+    // TensorFlow Serving's way.
+    let answer = client.post("/v1/models/net:predict", json!({ "instances": nested }).to_string()).json();
+    let predictions: Vec<f32> = answer["predictions"].as_array().unwrap().iter().flat_map(floats).collect();
+    assert_eq!(bits(&predictions), bits(&probabilities.to_vec()));
+
     // Bytes of pixels are prepared as in training.
     let pixels = Tensor::from_vec((0..64).map(|i| (i * 3) as u8).collect(), [1, 8, 8]);
     let expected = local.forward(&pipeline.apply(&pixels, 0, 0, 0).unwrap().unsqueeze(0)).unwrap();
@@ -229,24 +234,34 @@ fn what_there_is_to_know() {
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
 }
 
+/// A model of `fixtures/onnx`, and what onnxruntime makes of its recorded input.
 #[test]
-fn onnx_models_are_served_beside_ours() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/onnx/mlp.onnx");
-    let server = start(Server::bind(options(&[path])).unwrap());
-    let model = hadal_onnx::Model::load(path).unwrap();
-    let (input, output) = (&model.inputs()[0].name, &model.outputs()[0].name);
-    let x = Tensor::randn([2, 4]);
-    let expected = hadal::no_grad(|| model.run(&[(input, (&x).into())])).unwrap();
+fn onnx_models_answer_as_in_onnxruntime() {
+    let fixture = |name: &str| format!("{}/../../fixtures/onnx/{name}", env!("CARGO_MANIFEST_DIR"));
+    let server = start(
+        Server::bind(options(&[&fixture("mlp.onnx"), &fixture("external.onnx"), &fixture("lstm.onnx")])).unwrap(),
+    );
     let mut client = server.client();
+    let arrays = hadal::format::npz::read(fixture("mlp.npz")).unwrap();
+    let (x, expected) = (&arrays["in.x"], &arrays["out.p"]);
     let metadata = client.get("/v2/models/mlp").json();
-    assert_eq!((&metadata["platform"], &metadata["inputs"][0]["name"]), (&json!("onnx"), &json!(input)));
-    let given = json!({ "name": input, "shape": [2, 4], "datatype": "FP32", "data": x.to_vec::<f32>() });
-    let answer = client.post("/v2/models/mlp/infer", json!({ "inputs": [given] }).to_string());
-    assert_eq!(answer.status, 200, "{}", answer.json());
-    let answer = answer.json();
-    assert_eq!(answer["outputs"][0]["name"], json!(output));
-    assert_eq!(bits(&floats(&answer["outputs"][0]["data"])), bits(&expected[0].tensor().unwrap().to_vec()));
-    // What an input should be is said as for any model.
-    let given = json!({ "name": input, "shape": [2, 5], "datatype": "FP32", "data": vec![0.0; 10] });
-    assert_eq!(client.post("/v2/models/mlp/infer", json!({ "inputs": [given] }).to_string()).status, 400);
+    assert_eq!((&metadata["platform"], &metadata["inputs"][0]["shape"]), (&json!("onnx"), &json!([-1, 4])));
+    // The first axis is called N, and a sample's result does not depend on the others: requests may share a batch.
+    assert_eq!(client.get("/v2/models/mlp/config").json()["max_batch_size"], 32);
+    assert_eq!(client.get("/v2/models/lstm/config").json()["max_batch_size"], 0);
+    let input = json!({ "name": "x", "shape": x.shape().to_vec(), "datatype": "FP32", "data": x.to_vec::<f32>() });
+    let answer = client.post("/v2/models/mlp/infer", json!({ "inputs": [input] }).to_string()).json();
+    assert_eq!(answer["outputs"][0]["shape"], json!(expected.shape().to_vec()));
+    let got = floats(&answer["outputs"][0]["data"]);
+    let error = got.iter().zip(expected.to_vec::<f32>()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(error < 2e-6, "{error}");
+    let alone = json!({ "name": "x", "shape": [1, 4], "datatype": "FP32", "data": x.narrow(0, 1, 1).to_vec::<f32>() });
+    let answer = client.post("/v2/models/mlp/infer", json!({ "inputs": [alone] }).to_string()).json();
+    assert_eq!(bits(&floats(&answer["outputs"][0]["data"])), bits(&got[3..]));
+    let wrong = json!({ "name": "x", "shape": [4], "datatype": "FP32", "data": [1, 2, 3, 4] });
+    let error = client.post("/v2/models/mlp/infer", json!({ "inputs": [wrong] }).to_string()).error(400);
+    assert!(error.contains("put a 1 before the shape"), "{error}");
+
+    let unsupported = Server::bind(options(&[&fixture("unsupported.onnx")])).unwrap().run().unwrap_err().to_string();
+    assert!(unsupported.contains("unsupported.onnx"), "{unsupported}");
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes that tensors can share: a mapped file, or a vector.
-pub(super) type Source = Arc<dyn AsRef<[u8]> + Send + Sync>;
+pub type Source = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// Maps the whole file.
-pub(super) fn map(path: &Path) -> Result<Source> {
+/// Maps the whole file; an error if it is not a regular file that can be read.
+pub fn map(path: &Path) -> Result<Source> {
     let unreadable = |e| Error::file(path, format!("cannot be read: {e}"));
     let file = File::open(path).map_err(unreadable)?;
     let about = file.metadata().map_err(unreadable)?;

@@ -9,7 +9,7 @@
 
 pub mod atomic;
 mod elements;
-mod mapped;
+pub mod mapped;
 pub mod model_file;
 pub mod npy;
 pub mod npz;

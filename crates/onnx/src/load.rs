@@ -1,0 +1,365 @@
+//! From the messages of a file to a graph that is ready to run.
+//!
+//! Names become places, attributes are read once, functions are put in where they are called, and it is found out who
+//! reads a value last. Everything that can be wrong with a model's structure is found here.
+
+use crate::decode::{self, printable};
+use crate::external::External;
+use crate::graph::{Body, Constant, Graph, Read, Run, Step};
+use crate::node::Node;
+use crate::registry::{self, canonical, shown};
+use crate::value::Value;
+use crate::{Type, wire};
+use hadal_core::{Error, Param, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Nodes beyond this number are refused: functions that call functions can make a small file into any number.
+const MOST_NODES: usize = 1 << 20;
+
+/// Functions that call functions, and graphs within graphs, may be nested so deep.
+const DEEPEST: usize = 64;
+
+/// The versions of the domains.
+type Versions = HashMap<String, i64>;
+
+/// What is gathered while a model is prepared.
+pub(crate) struct Loader<'m> {
+    functions: HashMap<(&'m str, &'m str, &'m str), &'m wire::Function>,
+    external: Option<&'m External>,
+    /// Domain, operator, reason → the nodes that use it.
+    unsupported: Vec<((String, String, String), Vec<String>)>,
+    /// The initializers that can be trained, by name.
+    pub parameters: Vec<(String, Param)>,
+    nodes: usize,
+}
+
+/// The names that are visible in a graph.
+#[derive(Default)]
+struct Names {
+    places: HashMap<String, usize>,
+    /// Names that the graph takes from around it: place here, place there.
+    captures: Vec<(usize, usize)>,
+    next: usize,
+}
+
+/// The graphs around the present one, the innermost last.
+struct Scope {
+    stack: Vec<Names>,
+    versions: Arc<Versions>,
+}
+
+impl Names {
+    fn add(&mut self, name: &str) -> usize {
+        let place = self.next;
+        self.next += 1;
+        self.places.insert(name.to_owned(), place);
+        place
+    }
+}
+
+impl Scope {
+    fn new(versions: Versions) -> Scope {
+        Scope { stack: Vec::new(), versions: Arc::new(versions) }
+    }
+
+    fn here(&mut self) -> &mut Names {
+        self.stack.last_mut().expect("a graph is being prepared")
+    }
+
+    /// The place of a name in the innermost graph; a name from around is captured by every graph between.
+    fn find(&mut self, name: &str) -> Option<usize> {
+        let level = self.stack.iter().rposition(|names| names.places.contains_key(name))?;
+        let mut place = self.stack[level].places[name];
+        for names in &mut self.stack[level + 1..] {
+            let inner = names.add(name);
+            names.captures.push((inner, place));
+            place = inner;
+        }
+        Some(place)
+    }
+}
+
+impl<'m> Loader<'m> {
+    pub fn new(model: &'m wire::Model, external: Option<&'m External>) -> Loader<'m> {
+        let functions = model.functions.iter();
+        Loader {
+            functions: functions.map(|f| ((canonical(&f.domain), &f.name[..], &f.overload[..]), f)).collect(),
+            external,
+            unsupported: Vec::new(),
+            parameters: Vec::new(),
+            nodes: 0,
+        }
+    }
+
+    /// The main graph. All operators that are not supported are listed in one error.
+    pub fn model(&mut self, model: &wire::Model) -> Result<Graph> {
+        let graph = model.graph.as_ref().ok_or_else(|| Error::invalid("the model has no graph"))?;
+        let graph = self.graph(graph, &mut Scope::new(versions(&model.opset_import)));
+        if self.unsupported.is_empty() { graph.map(|(graph, _)| graph) } else { Err(self.list()) }
+    }
+
+    fn list(&self) -> Error {
+        let count = self.unsupported.len();
+        let mut message = format!("the model uses {count} operator{} that {} not supported:", s(count), are(count));
+        for ((domain, name, reason), nodes) in &self.unsupported {
+            let shown_nodes = nodes.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+            let more = if nodes.len() > 8 { ", …" } else { "" };
+            let n = nodes.len();
+            message += &format!("\n  {domain}.{name} ({reason}): {n} node{}: {shown_nodes}{more}", s(n));
+        }
+        Error::invalid(message)
+    }
+
+    /// A graph, and the places around it from which it takes values.
+    fn graph(&mut self, graph: &wire::Graph, scope: &mut Scope) -> Result<(Graph, Vec<usize>)> {
+        self.enter(scope)?;
+        let main = scope.stack.len() == 1;
+        let inputs = graph.inputs.iter().map(|input| scope.here().add(&input.name)).collect();
+        let mut constants = Vec::new();
+        let statistics = running_statistics(graph);
+        for message in &graph.initializers {
+            let (name, value) = (&message.name, decode::tensor(message, self.external)?);
+            let place = match scope.here().places.get(name) {
+                Some(&place) => place,
+                None => scope.here().add(name),
+            };
+            let constant = match value {
+                // A weight has axes; a single number is rather the ε or the slope of a formula.
+                Value::Tensor(tensor, element) if main && tensor.dtype().is_float() && is_weight(&tensor, element) => {
+                    let buffer = statistics.contains(&name.as_str());
+                    let param = if buffer { Param::buffer(tensor) } else { Param::new(tensor) };
+                    self.parameters.push((name.clone(), param.clone()));
+                    Constant::Param(param)
+                }
+                value => Constant::Value(value),
+            };
+            constants.push((place, constant));
+        }
+        for tensor in &graph.sparse_initializers {
+            let name = tensor.values.as_ref().map_or("", |v| &v.name);
+            let place = scope.here().add(name);
+            constants.push((place, Constant::Value(decode::sparse(tensor, self.external)?)));
+        }
+        let steps = self.steps(&graph.nodes, scope)?;
+        let outputs = graph.outputs.iter().map(|o| &o.name);
+        let (mut prepared, outer) = self.finish(scope, steps, constants, inputs, outputs)?;
+        let types = graph.outputs.iter().map(|o| o.r#type.as_ref().and_then(|t| Type::of(t).ok()));
+        prepared.output_types = types.collect();
+        Ok((prepared, outer))
+    }
+
+    fn enter(&self, scope: &mut Scope) -> Result<()> {
+        if scope.stack.len() >= DEEPEST {
+            return Err(Error::invalid(format!("graphs are nested more than {DEEPEST} deep")));
+        }
+        scope.stack.push(Names::default());
+        Ok(())
+    }
+
+    fn finish<'a>(
+        &self,
+        scope: &mut Scope,
+        mut steps: Vec<Step>,
+        constants: Vec<(usize, Constant)>,
+        inputs: Vec<usize>,
+        outputs: impl Iterator<Item = &'a String>,
+    ) -> Result<(Graph, Vec<usize>)> {
+        let mut ends = Vec::new();
+        for name in outputs {
+            let place = scope.find(name);
+            ends.push(place.ok_or_else(|| Error::invalid(format!("nothing computes output `{}`", printable(name))))?);
+        }
+        let names = scope.stack.pop().expect("a graph is being prepared");
+        mark_last_reads(&mut steps, &ends, names.next);
+        let (captures, outer) = names.captures.into_iter().unzip();
+        let output_types = vec![None; ends.len()];
+        Ok((Graph { places: names.next, constants, inputs, captures, steps, outputs: ends, output_types }, outer))
+    }
+
+    fn steps(&mut self, nodes: &[wire::Node], scope: &mut Scope) -> Result<Vec<Step>> {
+        let mut steps = Vec::with_capacity(nodes.len());
+        for (i, node) in nodes.iter().enumerate() {
+            let label = label(node);
+            self.nodes += 1;
+            if self.nodes > MOST_NODES {
+                return Err(Error::invalid(format!("the model has more than {MOST_NODES} nodes")));
+            }
+            let mut inputs = Vec::with_capacity(node.inputs.len());
+            for name in &node.inputs {
+                inputs.push(match &name[..] {
+                    "" => None,
+                    _ => Some(Read { place: scope.find(name).ok_or_else(|| unknown(name, &nodes[i..]))?, last: false }),
+                });
+            }
+            let named = |e: Error| Error::invalid(format!("{label}: {e}"));
+            let (run, captures) = self.node(node, scope).map_err(named)?;
+            let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
+            let mut outputs = Vec::with_capacity(node.outputs.len());
+            for name in &node.outputs {
+                if scope.here().places.contains_key(name) && !name.is_empty() && !scope.captured(name) {
+                    return Err(named(Error::invalid(format!("computes `{}` a second time", printable(name)))));
+                }
+                outputs.push((!name.is_empty()).then(|| scope.here().add(name)));
+            }
+            steps.push(Step { label, inputs, captures, outputs, run });
+        }
+        Ok(steps)
+    }
+
+    /// What runs a node, and the places from which its subgraphs take values.
+    fn node(&mut self, node: &wire::Node, scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+        let domain = canonical(&node.domain);
+        if let Some(&function) = self.functions.get(&(domain, &node.operator[..], &node.overload[..])) {
+            return Ok((self.call(function, node, scope)?, Vec::new()));
+        }
+        let version = scope.versions.get(domain).copied();
+        let version = version.ok_or_else(|| format!("the model imports no version of {}", shown(domain)));
+        let operator = match version.and_then(|v| registry::find(domain, &node.operator, v)) {
+            Ok(operator) => operator,
+            Err(reason) => {
+                self.miss(domain, node, reason);
+                // Loading goes on, to find the others.
+                return Ok((Box::new(|_| Err(Error::invalid("not supported"))), Vec::new()));
+            }
+        };
+        let (mut bodies, mut captures) = (Vec::new(), Vec::new());
+        for attribute in &node.attributes {
+            if let Some(graph) = &attribute.graph {
+                let (graph, outer) = self.graph(graph, scope)?;
+                bodies.push((attribute.name.clone(), Body { graph: Arc::new(graph), first_capture: captures.len() }));
+                captures.extend(outer);
+            }
+        }
+        let prepared = Node { message: node, bodies, external: self.external };
+        Ok((operator.run(&prepared)?, captures))
+    }
+
+    fn miss(&mut self, domain: &str, node: &wire::Node, reason: String) {
+        let key = (printable(shown(domain)), printable(&node.operator), reason);
+        let name = if node.name.is_empty() { node.outputs.first().map_or("", |o| o) } else { &node.name };
+        let name = printable(name);
+        match self.unsupported.iter_mut().find(|u| u.0 == key) {
+            Some((_, nodes)) => nodes.push(name),
+            None => self.unsupported.push((key, vec![name])),
+        }
+    }
+
+    /// The body of a function with the attributes of a call in their places.
+    fn call(&mut self, function: &wire::Function, node: &wire::Node, outer: &Scope) -> Result<Run> {
+        let mut attributes = node.attributes.clone();
+        for default in &function.defaults {
+            if !attributes.iter().any(|a| a.name == default.name) {
+                attributes.push(default.clone());
+            }
+        }
+        let nodes: Vec<_> = function.nodes.iter().map(|n| substitute(n, &attributes)).collect();
+        let mut versions = (*outer.versions).clone();
+        versions.extend(self::versions(&function.opset_import));
+        // A function sees nothing of its surroundings; empty graphs count how deep calls are nested.
+        let mut scope = Scope::new(versions);
+        scope.stack.extend(outer.stack.iter().map(|_| Names::default()));
+        self.enter(&mut scope)?;
+        let inputs: Vec<usize> = function.inputs.iter().map(|input| scope.here().add(input)).collect();
+        let steps = self.steps(&nodes, &mut scope)?;
+        let (graph, _) = self.finish(&mut scope, steps, Vec::new(), inputs, function.outputs.iter())?;
+        Ok(Box::new(move |x| graph.run(x.values.to_vec(), &[])))
+    }
+}
+
+impl Scope {
+    /// Whether the innermost graph has this name only because it took it from around: it may then define it anew.
+    fn captured(&self, name: &str) -> bool {
+        let names = self.stack.last().expect("a graph is being prepared");
+        names.captures.iter().any(|c| names.places.get(name) == Some(&c.0))
+    }
+}
+
+fn versions(imports: &[wire::OperatorSet]) -> Versions {
+    imports.iter().map(|o| (canonical(&o.domain).to_owned(), o.version)).collect()
+}
+
+fn s(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+/// Operator and name of a node, for messages.
+fn label(node: &wire::Node) -> String {
+    match (&node.name[..], node.outputs.first()) {
+        ("", Some(output)) => format!("{} (which computes `{}`)", printable(&node.operator), printable(output)),
+        (name, _) => format!("{} `{}`", printable(&node.operator), printable(name)),
+    }
+}
+
+/// The error for a name that no node has computed yet.
+fn unknown(name: &str, rest: &[wire::Node]) -> Error {
+    let reader = label(&rest[0]);
+    let producer = rest.iter().find(|node| node.outputs.iter().any(|output| output == name));
+    let name = printable(name);
+    match producer {
+        Some(node) => Error::invalid(format!(
+            "the nodes are not in an order in which they can be run: {reader} uses `{name}`, which {} computes later",
+            label(node)
+        )),
+        None => Error::invalid(format!("{reader} uses `{name}`, which nothing computes")),
+    }
+}
+
+/// Whether a float initializer of the main graph is something to train.
+fn is_weight(tensor: &hadal_core::Tensor, element: crate::ElementType) -> bool {
+    tensor.rank() > 0 && crate::ElementType::of(tensor.dtype()) == element
+}
+
+/// The initializers that are running means and variances, or sizes, limits and scales: part of the model, but not
+/// trained.
+fn running_statistics(graph: &wire::Graph) -> Vec<&str> {
+    let fixed = |node: &wire::Node| match &node.operator[..] {
+        "BatchNormalization" => 3..5,
+        "Resize" | "Upsample" | "Clip" | "Pad" => 1..4,
+        "QuantizeLinear" | "DequantizeLinear" => 1..3,
+        _ => 0..0,
+    };
+    let inputs = |node| fixed(node).filter_map(|i| node.inputs.get(i).map(String::as_str));
+    graph.nodes.iter().flat_map(inputs).collect()
+}
+
+/// A node of a function's body, with references to attributes of the call replaced by their values.
+fn substitute(node: &wire::Node, given: &[wire::Attribute]) -> wire::Node {
+    let mut node = node.clone();
+    node.attributes = node.attributes.iter().filter_map(|a| substitute_attribute(a, given)).collect();
+    node
+}
+
+/// `None` if the attribute refers to one that the call does not have: then it has its default.
+fn substitute_attribute(attribute: &wire::Attribute, given: &[wire::Attribute]) -> Option<wire::Attribute> {
+    let mut attribute = match &attribute.reference[..] {
+        "" => attribute.clone(),
+        reference => {
+            let mut value = given.iter().find(|a| a.name == reference)?.clone();
+            value.name = attribute.name.clone();
+            return Some(value);
+        }
+    };
+    if let Some(graph) = &mut attribute.graph {
+        graph.nodes = graph.nodes.iter().map(|n| substitute(n, given)).collect();
+    }
+    Some(attribute)
+}
+
+/// Marks, for every place, the read after which it is not needed any more.
+fn mark_last_reads(steps: &mut [Step], outputs: &[usize], places: usize) {
+    let mut needed = vec![false; places];
+    outputs.iter().for_each(|&place| needed[place] = true);
+    for step in steps.iter_mut().rev() {
+        // In the order in which the step reads, the last one counts.
+        let reads = step.inputs.iter_mut().flatten().chain(&mut step.captures);
+        let mut reads: Vec<_> = reads.collect();
+        for read in reads.iter_mut().rev() {
+            read.last = !std::mem::replace(&mut needed[read.place], true);
+        }
+    }
+}

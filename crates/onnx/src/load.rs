@@ -15,10 +15,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Nodes beyond this number are refused: functions that call functions can make a small file into any number.
-const MOST_NODES: usize = 1 << 20;
+const MOST_NODES: usize = 1 << 18;
 
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
+
+/// The domain of what is only needed while a model is trained.
+const TRAINING: &str = "ai.onnx.preview.training";
 
 /// The versions of the domains.
 type Versions = HashMap<String, i64>;
@@ -117,18 +120,19 @@ impl<'m> Loader<'m> {
         let main = scope.stack.len() == 1;
         let inputs = graph.inputs.iter().map(|input| scope.here().add(&input.name)).collect();
         let mut constants = Vec::new();
-        let statistics = running_statistics(graph);
+        let roles = roles(graph);
         for message in &graph.initializers {
             let (name, value) = (&message.name, decode::tensor(message, self.external)?);
             let place = match scope.here().places.get(name) {
                 Some(&place) => place,
                 None => scope.here().add(name),
             };
+            let role = roles.get(name.as_str());
             let constant = match value {
-                // A weight has axes; a single number is rather the ε or the slope of a formula.
-                Value::Tensor(tensor, element) if main && tensor.dtype().is_float() && is_weight(&tensor, element) => {
-                    let buffer = statistics.contains(&name.as_str());
-                    let param = if buffer { Param::buffer(tensor) } else { Param::new(tensor) };
+                Value::Tensor(tensor, element)
+                    if main && is_weight(&tensor, element) && role != Some(&Role::Setting) =>
+                {
+                    let param = if role.is_none() { Param::new(tensor) } else { Param::buffer(tensor) };
                     self.parameters.push((name.clone(), param.clone()));
                     Constant::Param(param)
                 }
@@ -193,7 +197,11 @@ impl<'m> Loader<'m> {
                 });
             }
             let named = |e: Error| Error::invalid(format!("{label}: {e}"));
-            let (run, captures) = self.node(node, scope).map_err(named)?;
+            let (run, captures) = match &node.operator[..] {
+                "Gradient" if node.domain == TRAINING => self.gradient(node, &nodes[..i], scope),
+                _ => self.node(node, scope),
+            }
+            .map_err(named)?;
             let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
             let mut outputs = Vec::with_capacity(node.outputs.len());
             for name in &node.outputs {
@@ -233,6 +241,33 @@ impl<'m> Loader<'m> {
         }
         let prepared = Node { message: node, bodies, external: self.external };
         Ok((operator.run(&prepared)?, captures))
+    }
+
+    /// The operator that differentiates: the nodes before it that lead from its inputs to `y` become its subgraph.
+    fn gradient(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+        let prepared = Node { message: node, bodies: Vec::new(), external: None };
+        let sources = prepared.required("xs", prepared.strings("xs")?)?;
+        let fixed = prepared.strings("zs")?.unwrap_or_default();
+        let y = prepared.required("y", prepared.string("y")?)?;
+        let inputs = [&sources[..], &fixed].concat();
+        let (mut open, mut needed) = (vec![y.clone()], vec![false; before.len()]);
+        while let Some(name) = open.pop() {
+            let producer = before.iter().rposition(|node| node.outputs.contains(&name));
+            if let Some(at) = producer.filter(|&at| !inputs.contains(&name) && !needed[at]) {
+                needed[at] = true;
+                open.extend(before[at].inputs.iter().filter(|name| !name.is_empty()).cloned());
+            }
+        }
+        let port = |name: &String| wire::ValueInfo { name: name.clone(), r#type: None };
+        let part = wire::Graph {
+            nodes: before.iter().zip(&needed).filter(|n| *n.1).map(|n| n.0.clone()).collect(),
+            inputs: inputs.iter().map(port).collect(),
+            outputs: vec![port(&y)],
+            ..Default::default()
+        };
+        let (graph, captures) = self.graph(&part, scope)?;
+        let body = Body { graph: Arc::new(graph), first_capture: 0 };
+        Ok((crate::ops::gradient(body, sources.len()), captures))
     }
 
     fn miss(&mut self, domain: &str, node: &wire::Node, reason: String) {
@@ -309,22 +344,35 @@ fn unknown(name: &str, rest: &[wire::Node]) -> Error {
     }
 }
 
-/// Whether a float initializer of the main graph is something to train.
+/// Whether an initializer of the main graph is a weight: floats with axes. A single number is rather the ε or the slope
+/// of a formula.
 fn is_weight(tensor: &hadal_core::Tensor, element: crate::ElementType) -> bool {
-    tensor.rank() > 0 && crate::ElementType::of(tensor.dtype()) == element
+    tensor.rank() > 0 && tensor.dtype().is_float() && crate::ElementType::of(tensor.dtype()) == element
 }
 
-/// The initializers that are running means and variances, or sizes, limits and scales: part of the model, but not
-/// trained.
-fn running_statistics(graph: &wire::Graph) -> Vec<&str> {
-    let fixed = |node: &wire::Node| match &node.operator[..] {
-        "BatchNormalization" => 3..5,
-        "Resize" | "Upsample" | "Clip" | "Pad" => 1..4,
-        "QuantizeLinear" | "DequantizeLinear" => 1..3,
-        _ => 0..0,
+/// What the initializers are that are not trained, by name.
+fn roles(graph: &wire::Graph) -> HashMap<&str, Role> {
+    let inputs = |node: &wire::Node| match &node.operator[..] {
+        "BatchNormalization" => (Role::Statistics, 3..5),
+        "Resize" | "Upsample" | "Clip" | "Pad" => (Role::Setting, 1..4),
+        "QuantizeLinear" | "DequantizeLinear" => (Role::Setting, 1..3),
+        _ => (Role::Setting, 0..0),
     };
-    let inputs = |node| fixed(node).filter_map(|i| node.inputs.get(i).map(String::as_str));
-    graph.nodes.iter().flat_map(inputs).collect()
+    let mut roles = HashMap::new();
+    for node in &graph.nodes {
+        let (role, range) = inputs(node);
+        roles.extend(range.filter_map(|i| node.inputs.get(i)).map(|name| (name.as_str(), role)));
+    }
+    roles
+}
+
+/// Why an initializer is not trained.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    /// Running means and variances: part of the model's state.
+    Statistics,
+    /// Sizes, limits, scales: constants.
+    Setting,
 }
 
 /// A node of a function's body, with references to attributes of the call replaced by their values.
@@ -361,5 +409,86 @@ fn mark_last_reads(steps: &mut [Step], outputs: &[usize], places: usize) {
         for read in reads.iter_mut().rev() {
             read.last = !std::mem::replace(&mut needed[read.place], true);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    fn node(operator: &str, domain: &str, inputs: &[&str], outputs: &[&str]) -> wire::Node {
+        let names = |names: &[&str]| names.iter().map(|n| n.to_string()).collect();
+        let (operator, domain) = (operator.to_owned(), domain.to_owned());
+        wire::Node { operator, domain, inputs: names(inputs), outputs: names(outputs), ..Default::default() }
+    }
+
+    fn port(name: &str) -> wire::ValueInfo {
+        wire::ValueInfo { name: name.to_owned(), r#type: None }
+    }
+
+    fn error(nodes: Vec<wire::Node>, functions: Vec<wire::Function>) -> String {
+        let graph = wire::Graph { nodes, inputs: vec![port("x")], outputs: vec![port("y")], ..Default::default() };
+        let imports = [("", 18), ("local", 1)];
+        let opset_import = imports.map(|(d, version)| wire::OperatorSet { domain: d.into(), version }).to_vec();
+        let graph = Some(Box::new(graph));
+        let model = wire::Model { ir_version: 8, graph, opset_import, functions, ..Default::default() };
+        crate::Model::from_bytes(model.encode_to_vec()).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_order_of_nodes_is_checked() {
+        let swapped = vec![node("Relu", "", &["a"], &["y"]), node("Abs", "", &["x"], &["a"])];
+        assert_eq!(
+            error(swapped, vec![]),
+            "ONNX model: the nodes are not in an order in which they can be run: Relu (which computes `y`) uses `a`, \
+             which Abs (which computes `a`) computes later"
+        );
+        let unknown = vec![node("Relu", "", &["a"], &["y"])];
+        assert_eq!(error(unknown, vec![]), "ONNX model: Relu (which computes `y`) uses `a`, which nothing computes");
+        let twice = vec![node("Relu", "", &["x"], &["y"]), node("Abs", "", &["x"], &["y"])];
+        assert_eq!(error(twice, vec![]), "ONNX model: Abs (which computes `y`): computes `y` a second time");
+        assert_eq!(error(vec![], vec![]), "ONNX model: nothing computes output `y`");
+    }
+
+    fn function(name: &str, nodes: Vec<wire::Node>) -> wire::Function {
+        let (inputs, outputs) = (vec!["x".into()], vec!["y".into()]);
+        wire::Function { name: name.into(), domain: "local".into(), inputs, outputs, nodes, ..Default::default() }
+    }
+
+    #[test]
+    fn a_function_that_calls_itself_is_an_error() {
+        let endless = function("f", vec![node("f", "local", &["x"], &["y"])]);
+        let message = error(vec![node("f", "local", &["x"], &["y"])], vec![endless]);
+        assert!(message.ends_with("graphs are nested more than 64 deep"), "{message}");
+    }
+
+    /// f0 calls f1 twice, which calls f2 twice, and so on: 2^40 nodes from forty functions.
+    #[test]
+    fn functions_cannot_multiply_without_limit() {
+        let calls = |i: usize| {
+            let next = format!("f{}", i + 1);
+            vec![node(&next, "local", &["x"], &["a"]), node(&next, "local", &["a"], &["y"])]
+        };
+        let mut functions: Vec<_> = (0..40).map(|i| function(&format!("f{i}"), calls(i))).collect();
+        functions.push(function("f40", vec![node("Relu", "", &["x"], &["y"])]));
+        let message = error(vec![node("f0", "local", &["x"], &["y"])], functions);
+        assert!(message.ends_with("the model has more than 262144 nodes"), "{message}");
+    }
+
+    #[test]
+    fn values_are_given_up_after_their_last_use() {
+        let graph = wire::Graph {
+            nodes: vec![node("Mul", "", &["x", "x"], &["a"]), node("Add", "", &["a", "x"], &["y"])],
+            inputs: vec![port("x")],
+            outputs: vec![port("y")],
+            ..Default::default()
+        };
+        let model = wire::Model::default();
+        let opset = wire::OperatorSet { domain: String::new(), version: 18 };
+        let model = wire::Model { graph: Some(Box::new(graph)), opset_import: vec![opset], ..model };
+        let graph = Loader::new(&model, None).model(&model).unwrap();
+        let lasts = graph.steps.iter().map(|s| s.inputs.iter().flatten().map(|r| r.last).collect::<Vec<_>>());
+        assert_eq!(lasts.collect::<Vec<_>>(), [[false, false], [true, true]]);
     }
 }

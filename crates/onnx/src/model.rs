@@ -113,7 +113,8 @@ impl Model {
         if !missing.is_empty() {
             return Err(Error::invalid(format!("the model needs a value for {missing:?}")));
         }
-        self.graph.run(values, &[])
+        // Also what an operation finds wrong without a fallible form, such as reading a value while a graph is traced.
+        hadal_core::attempt(|| self.graph.run(values, &[]))?
     }
 
     /// Reads a value that was saved by itself, as in the test data of ONNX: a tensor, a sequence or an optional value,
@@ -124,6 +125,7 @@ impl Model {
         match declared {
             Type::Tensor { .. } => crate::decode::tensor(&wire::Tensor::decode(bytes).map_err(damaged)?, None),
             Type::Sequence(_) => crate::decode::sequence(&wire::SequenceValue::decode(bytes).map_err(damaged)?),
+            Type::Map { .. } => Err(Error::invalid("saved maps are not supported")),
             Type::Optional(_) => crate::decode::optional(&wire::OptionalValue::decode(bytes).map_err(damaged)?),
         }
     }

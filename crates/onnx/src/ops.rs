@@ -7,16 +7,24 @@ mod compare;
 mod constant;
 mod control;
 mod conv;
+mod detection;
 mod gather;
 mod layout;
+mod learning;
 mod linear;
 mod loss;
 mod map;
+mod microsoft;
+mod ml;
 mod norm;
 mod pool;
 mod quantize;
+mod random;
+mod recurrent;
 mod reduce;
+mod resample;
 mod sequence;
+mod signal;
 mod text;
 mod window;
 
@@ -31,6 +39,7 @@ pub(crate) const STANDARD: &[&[Operator]] = &[
     constant::OPERATORS,
     control::OPERATORS,
     conv::OPERATORS,
+    detection::OPERATORS,
     gather::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,
@@ -39,13 +48,28 @@ pub(crate) const STANDARD: &[&[Operator]] = &[
     norm::OPERATORS,
     pool::OPERATORS,
     quantize::OPERATORS,
+    random::OPERATORS,
+    recurrent::OPERATORS,
     reduce::OPERATORS,
+    resample::OPERATORS,
     sequence::OPERATORS,
+    signal::OPERATORS,
     text::OPERATORS,
 ];
 
+/// The tables of `com.microsoft`.
+pub(crate) use microsoft::TABLES as MICROSOFT;
+
+/// The tables of `ai.onnx.ml`.
+pub(crate) use ml::TABLES as MACHINE_LEARNING;
+
+/// The table of `ai.onnx.preview.training`.
+pub(crate) const TRAINING: &[&[Operator]] = &[learning::OPERATORS];
+
 /// Operators that are still being tried out: domain `ai.onnx.preview`.
 pub(crate) const PREVIEW: &[&[Operator]] = &[attention::PREVIEW];
+
+pub(crate) use learning::gradient;
 
 /// What an operator's file needs.
 mod prelude {

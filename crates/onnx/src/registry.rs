@@ -28,14 +28,25 @@ pub(crate) struct Operator {
 struct Domain {
     /// As models write it. The default domain has an empty name.
     name: &'static str,
-    /// The oldest and the newest version that is understood.
+    /// The oldest and the newest version that is understood. In the default domain, most operators have lines from
+    /// version 6 or 7 on only.
     versions: (i64, i64),
     tables: &'static [&'static [Operator]],
 }
 
 const DOMAINS: &[Domain] = &[
-    Domain { name: "", versions: (7, 28), tables: ops::STANDARD },
+    Domain { name: "", versions: (1, 28), tables: ops::STANDARD },
+    Domain { name: "ai.onnx.ml", versions: (1, 5), tables: ops::MACHINE_LEARNING },
+    Domain { name: "ai.onnx.preview.training", versions: (1, 1), tables: ops::TRAINING },
+    Domain { name: "com.microsoft", versions: (1, 1), tables: ops::MICROSOFT },
     Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
+];
+
+/// Operators of the standard that there are not, and why.
+const MISSING: &[(&str, &str, &str)] = &[
+    ("", "ImageDecoder", "images are decoded before they reach a model, by hadal-data"),
+    ("ai.onnx.ml", "SVMClassifier", "support vector machines are not supported"),
+    ("ai.onnx.ml", "SVMRegressor", "support vector machines are not supported"),
 ];
 
 /// The canonical name of a domain.
@@ -61,7 +72,7 @@ pub(crate) fn find(domain: &str, name: &str, version: i64) -> Result<&'static Op
     lines.clone().filter(|line| line.since <= version).max_by_key(|line| line.since).ok_or_else(|| {
         match lines.map(|line| line.since).min() {
             Some(first) => format!("supported from version {first} of {} on, not {version}", shown(domain)),
-            None => "unknown operator".into(),
+            None => MISSING.iter().find(|m| (m.0, m.1) == (domain, name)).map_or("unknown operator", |m| m.2).into(),
         }
     })
 }

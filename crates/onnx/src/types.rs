@@ -30,6 +30,13 @@ pub enum Type {
     Sequence(Box<Type>),
     /// A value or none.
     Optional(Box<Type>),
+    /// Values under keys.
+    Map {
+        /// The type of the keys: whole numbers or strings.
+        key: ElementType,
+        /// The type of the values.
+        value: Box<Type>,
+    },
 }
 
 /// A named input or output of a model.
@@ -58,7 +65,11 @@ impl Type {
             }
             Some(TypeKind::Sequence(list)) => Ok(Type::Sequence(inner(&list.element)?)),
             Some(TypeKind::Optional(optional)) => Ok(Type::Optional(inner(&optional.element)?)),
-            Some(TypeKind::Map(_)) => Err(Error::invalid("maps are not supported")),
+            Some(TypeKind::Map(map)) => {
+                let key = ElementType::of_code(map.key);
+                let key = key.ok_or_else(|| Error::invalid(format!("the unknown key type {}", map.key)))?;
+                Ok(Type::Map { key, value: inner(&map.value)? })
+            }
             Some(TypeKind::Sparse(_)) => Err(Error::invalid("sparse tensors are not supported as inputs or outputs")),
             None => Err(Error::invalid("a type of an unknown kind")),
         }
@@ -74,6 +85,7 @@ impl Type {
             (Type::Sequence(inner), Value::Sequence(values)) => {
                 values.iter().find_map(|value| inner.refuses(value, &mut HashMap::new()))
             }
+            (Type::Map { key, .. }, Value::Map(map)) if map.keys.element_type() == Some(*key) => None,
             (Type::Tensor { element, shape }, Value::Tensor(..) | Value::Strings(_)) => {
                 let fits = value.element_type() == Some(*element)
                     && match (shape, value.shape()) {
@@ -121,6 +133,7 @@ impl fmt::Display for Type {
             }
             Type::Sequence(inner) => write!(f, "sequence of {inner}"),
             Type::Optional(inner) => write!(f, "optional {inner}"),
+            Type::Map { key, value } => write!(f, "map from {key} to {value}"),
         }
     }
 }

@@ -15,6 +15,17 @@ pub enum Value {
     Sequence(Arc<Vec<Value>>),
     /// A value or none.
     Optional(Option<Box<Value>>),
+    /// Numbers under keys: what classifiers of `ai.onnx.ml` return for a sample.
+    Map(Arc<Map>),
+}
+
+/// Numbers under keys.
+#[derive(Clone, Debug)]
+pub struct Map {
+    /// The keys, one axis of whole numbers or strings.
+    pub keys: Value,
+    /// As many numbers.
+    pub values: Tensor,
 }
 
 /// A tensor of strings.
@@ -96,6 +107,7 @@ impl Value {
             Value::Sequence(values) => format!("sequence of {}", values.len()),
             Value::Optional(Some(value)) => format!("optional {}", value.describe()),
             Value::Optional(None) => "empty optional".into(),
+            Value::Map(map) => format!("map of {}", map.values.elements()),
         }
     }
 }

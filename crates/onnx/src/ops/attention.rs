@@ -17,7 +17,7 @@ pub(super) const OPERATORS: &[Operator] = &[
 pub(super) const PREVIEW: &[Operator] = &[op("FlexAttention", 1, With(flex_attention))];
 
 /// `[batch, sequence, heads · width]` as `[batch, heads, sequence, width]`; four axes stay as they are.
-fn heads_apart(x: &Tensor, heads: Option<i64>) -> Result<Tensor> {
+pub(super) fn heads_apart(x: &Tensor, heads: Option<i64>) -> Result<Tensor> {
     let [batch, sequence, hidden] = x.shape()[..] else {
         return if x.rank() == 4 {
             Ok(x.clone())
@@ -34,33 +34,34 @@ fn heads_apart(x: &Tensor, heads: Option<i64>) -> Result<Tensor> {
 }
 
 /// The opposite: heads side by side.
-fn heads_joined(x: &Tensor) -> Result<Tensor> {
+pub(super) fn heads_joined(x: &Tensor) -> Result<Tensor> {
     let [batch, heads, sequence, width] = x.shape()[..] else { return invalid("four axes are needed") };
     x.try_permute([0, 2, 1, 3])?.try_reshape([batch, sequence, heads * width])
 }
 
 /// Keys or values for each of `heads` query heads: every one is shared by neighbouring queries.
-fn for_queries(x: &Tensor, heads: usize) -> Result<Tensor> {
+pub(super) fn for_queries(x: &Tensor, heads: usize) -> Result<Tensor> {
     match x.size(1) {
         own if own == heads => Ok(x.clone()),
-        own if own > 0 && heads % own == 0 => x.try_repeat_interleave(heads / own, 1),
+        own if own > 0 && heads.is_multiple_of(own) => x.try_repeat_interleave(heads / own, 1),
         own => invalid(format!("{heads} query heads cannot share {own} key heads")),
     }
 }
 
 /// The attributes that say which keys a query sees.
 #[derive(Clone, Copy)]
-struct Sight {
-    causal: bool,
-    left: Option<i64>,
-    right: Option<i64>,
+pub(super) struct Sight {
+    pub causal: bool,
+    /// How many keys before, and after, the query's own position.
+    pub left: Option<i64>,
+    pub right: Option<i64>,
 }
 
 /// What is added to scores, or which of them count.
-struct Bias {
+pub(super) struct Bias {
     /// Broadcasts to `[batch, heads, queries, keys]`: false hides a key.
-    allowed: Option<Tensor>,
-    added: Option<Tensor>,
+    pub allowed: Option<Tensor>,
+    pub added: Option<Tensor>,
 }
 
 impl Sight {
@@ -75,7 +76,7 @@ impl Sight {
 
     /// Which of `keys` the queries see. `past` keys stand before the first query; with lengths of the sequences
     /// `[batch]`, the queries are the last of each, and keys behind the length are hidden.
-    fn allowed(self, queries: usize, keys: usize, past: usize, lengths: Option<&Tensor>) -> Result<Option<Tensor>> {
+    pub fn allowed(self, queries: usize, keys: usize, past: usize, lengths: Option<&Tensor>) -> Result<Option<Tensor>> {
         let key = Tensor::arange(keys);
         let lengths = lengths.map(|l| l.try_to_dtype(DType::I64)?.try_reshape([l.elements(), 1, 1, 1])).transpose()?;
         let mut allowed: Option<Tensor> = None;
@@ -136,7 +137,7 @@ impl Bias {
         let hidden = f64::NEG_INFINITY;
         Ok(match (&self.allowed, &self.added) {
             (Some(allowed), Some(added)) => Some(allowed.try_where_(&added.try_to_dtype(dtype)?, hidden)?),
-            (Some(allowed), None) => Some(allowed.try_where_(&Tensor::zeros_with((), dtype), hidden)?),
+            (Some(allowed), None) => Some(allowed.try_where_(Tensor::zeros_with((), dtype), hidden)?),
             (None, Some(added)) => Some(added.try_to_dtype(dtype)?),
             (None, None) => None,
         })
@@ -144,12 +145,13 @@ impl Bias {
 }
 
 /// How scores become weights.
-struct Scores {
-    scale: Option<f64>,
-    softcap: f64,
-    precision: Option<DType>,
+#[derive(Default)]
+pub(super) struct Scores {
+    pub scale: Option<f64>,
+    pub softcap: f64,
+    pub precision: Option<DType>,
     /// Which scores are an output: raw, capped, with bias, or the weights.
-    shown: usize,
+    pub shown: usize,
 }
 
 fn attention(node: &Node) -> Result<Run> {
@@ -177,19 +179,9 @@ fn attention(node: &Node) -> Result<Run> {
         (key, value) = (for_queries(&key, heads)?, for_queries(&value, heads)?);
         let allowed = sight.allowed(query.size(2), key.size(2), past, x.optional(6)?)?;
         let bias = Bias::with_mask(allowed, x.optional(3)?, key.size(2))?;
-        let (mut y, mut shown) = (None, None);
-        if !shows && scores.softcap == 0.0 {
-            let mask = if bias.added.is_some() { bias.numbers(query.dtype())? } else { bias.allowed.clone() };
-            let attention = Attention { mask, causal: false, scale: scores.scale };
-            y = Some(query.try_scaled_dot_product_attention(&key, &value, &attention)?);
-        }
-        let y = match y {
-            Some(y) => y,
-            None => {
-                let (y, seen) = weighted(&query, &key, &value, &bias, &scores)?;
-                shown = Some(seen);
-                y
-            }
+        let (y, shown) = match shows {
+            true => weighted(&query, &key, &value, &bias, &scores).map(|(y, shown)| (y, Some(shown)))?,
+            false => (read(&query, &key, &value, &bias, &scores)?, None),
         };
         let y = if input.rank() == 3 { heads_joined(&y)? } else { y };
         let [key, value] = present;
@@ -197,6 +189,15 @@ fn attention(node: &Node) -> Result<Run> {
         outputs.extend(shown.map(Value::from));
         Ok(outputs)
     })
+}
+
+/// The result, without scores in memory where that is possible.
+pub(super) fn read(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Bias, how: &Scores) -> Result<Tensor> {
+    if how.softcap != 0.0 {
+        return Ok(weighted(query, key, value, bias, how)?.0);
+    }
+    let mask = if bias.added.is_some() { bias.numbers(query.dtype())? } else { bias.allowed.clone() };
+    query.try_scaled_dot_product_attention(key, value, &Attention { mask, causal: false, scale: how.scale })
 }
 
 /// The result step by step, with the scores in memory, and those that are to be shown.
@@ -217,7 +218,7 @@ fn weighted(query: &Tensor, key: &Tensor, value: &Tensor, bias: &Bias, how: &Sco
     // A query that sees nothing has no weights, whatever its scores are.
     if let Some(added) = &added {
         let blind = added.try_amax_keepdim(-1)?.try_isneginf()?;
-        weights = blind.try_where_(&weights.zeros_like(), &weights)?;
+        weights = blind.try_where_(weights.zeros_like(), &weights)?;
     }
     let weights = weights.try_to_dtype(dtype)?;
     let shown = [raw, capped, biased, weights.clone()][how.shown].clone();

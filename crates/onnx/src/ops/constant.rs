@@ -58,7 +58,7 @@ fn eye_like(node: &Node) -> Result<Run> {
     })
 }
 
-fn range(_: &Node) -> Result<Run> {
+pub(super) fn range(_: &Node) -> Result<Run> {
     run(|x| {
         let element = x.typed(0)?.1;
         let count = |n: f64| shape_of(&[n.ceil().max(0.0) as i64]).map(|shape| shape[0]);

@@ -123,9 +123,9 @@ fn col2im(node: &Node) -> Result<Run> {
             places = extend(&places, padded[i], offsets);
         }
         let mut starts = vec![0i64];
-        for i in 0..rank {
-            let Some(room) = padded[i].checked_sub(geometry.reach(i)) else { return invalid("a block does not fit") };
-            starts = extend(&starts, padded[i], (0..=room / geometry.stride[i]).map(|w| w * geometry.stride[i]));
+        for (i, &size) in padded.iter().enumerate() {
+            let Some(room) = size.checked_sub(geometry.reach(i)) else { return invalid("a block does not fit") };
+            starts = extend(&starts, size, (0..=room / geometry.stride[i]).map(|w| w * geometry.stride[i]));
         }
         let index: Vec<i64> = places.iter().flat_map(|p| starts.iter().map(move |s| p + s)).collect();
         let [n, rows, blocks] = columns.shape()[..] else { return invalid("columns [batch, rows, blocks] are needed") };

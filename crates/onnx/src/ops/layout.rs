@@ -289,7 +289,7 @@ fn pad_by_attributes(node: &Node) -> Result<Run> {
     run(move |x| x.moved(0, |tensor| pad_tensor(tensor, &pads, None, mode, Scalar::Float(value))))
 }
 
-fn pad(node: &Node) -> Result<Run> {
+pub(super) fn pad(node: &Node) -> Result<Run> {
     let mode = node.choice("mode", MODES, "constant")?;
     run(move |x| {
         let (pads, axes) = (x.ints(1)?, x.optional(3)?.map(integers).transpose()?);
@@ -380,7 +380,7 @@ fn space_to_depth(node: &Node) -> Result<Run> {
     })
 }
 
-fn trilu(node: &Node) -> Result<Run> {
+pub(super) fn trilu(node: &Node) -> Result<Run> {
     let upper = node.int_or("upper", 1)? != 0;
     run(move |x| {
         let k = if x.has(1) { x.int(1)? } else { 0 };

@@ -17,16 +17,21 @@ fn einsum(node: &Node) -> Result<Run> {
     })
 }
 
-/// `alpha · A · B + beta · C`, with transposed matrices if wanted.
 fn gemm(node: &Node) -> Result<Run> {
+    let gemm = gemm_of(node)?;
+    run(move |x| x.like(0, &gemm(x)?))
+}
+
+/// `alpha · A · B + beta · C`, with transposed matrices if wanted.
+pub(super) fn gemm_of(node: &Node) -> Result<impl Fn(&Inputs) -> Result<Tensor> + Send + Sync + 'static + use<>> {
     let (alpha, beta) = (node.float_or("alpha", 1.0)?, node.float_or("beta", 1.0)?);
     let (transpose_a, transpose_b) = (node.flag("transA")?, node.flag("transB")?);
-    run(move |x| {
+    Ok(move |x: &Inputs| {
         let (a, b, c) = (x.tensor(0)?, x.tensor(1)?, x.optional(2)?);
         let plain = !transpose_a && transpose_b && (alpha, beta) == (1.0, 1.0) && a.dtype().is_float();
         // A linear layer as exporters write it: one kernel with the bias in it.
         if plain && c.is_none_or(|c| c.rank() == 1 && c.size(0) == b.size(0)) {
-            return x.like(0, &a.try_linear(b, c)?);
+            return a.try_linear(b, c);
         }
         let turn = |m: &Tensor, transposed: bool| if transposed { m.try_transpose(0, 1) } else { Ok(m.clone()) };
         let mut y = turn(a, transpose_a)?.try_matmul(&turn(b, transpose_b)?)?;
@@ -38,7 +43,7 @@ fn gemm(node: &Node) -> Result<Run> {
         {
             y = y.try_add(&if beta == 1.0 { c.clone() } else { scaled(c, beta)? })?;
         }
-        x.like(0, &y)
+        Ok(y)
     })
 }
 

@@ -10,12 +10,14 @@ pub(super) const OPERATORS: &[Operator] = &[
     op("Hardmax", 13, With(|node| over_axis(node, hardmax))),
     op("InstanceNormalization", 6, With(instance_norm)),
     op("LRN", 1, With(local_response_norm)),
-    op("LayerNormalization", 17, With(layer_norm)),
+    // Before version 17 an extension of onnxruntime in the same domain, as the simplified one still is.
+    op("LayerNormalization", 1, With(layer_norm)),
     op("LogSoftmax", 1, With(|node| over_flat_rows(node, Tensor::try_log_softmax))),
     op("LogSoftmax", 13, With(|node| over_axis(node, Tensor::try_log_softmax))),
     op("LpNormalization", 1, With(lp_norm)),
     op("MeanVarianceNormalization", 9, With(mean_variance_norm)),
     op("RMSNormalization", 23, With(rms_norm)),
+    op("SimplifiedLayerNormalization", 1, With(rms_norm)),
     op("Softmax", 1, With(|node| over_flat_rows(node, Tensor::try_softmax))),
     op("Softmax", 13, With(|node| over_axis(node, Tensor::try_softmax))),
 ];
@@ -93,7 +95,7 @@ fn group_norm(node: &Node, scales: Scales) -> Result<Run> {
 }
 
 /// The sizes of the axes from `axis` on.
-fn last_axes(tensor: &Tensor, axis: i64) -> Result<Shape> {
+pub(super) fn last_axes(tensor: &Tensor, axis: i64) -> Result<Shape> {
     Ok(tensor.shape()[axis_of(axis, tensor.rank())?..].into())
 }
 

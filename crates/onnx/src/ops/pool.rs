@@ -135,28 +135,27 @@ fn window_sums(x: &Tensor, geometry: &Geometry, ceil: bool, include: bool) -> Re
 fn average_pool(node: &Node) -> Result<Run> {
     let (windows, ceil) = (Windows::new(node)?, node.flag("ceil_mode")?);
     let include = node.flag("count_include_pad")?;
-    run(move |x| {
-        let tensor = x.tensor(0)?;
-        let geometry = windows.over(spatial(tensor)?, None)?;
-        if let Some(padding) = geometry.padding()
-            && is_usual(&geometry)
-            && geometry.dilation.iter().all(|&d| d == 1)
-        {
-            let divisor = if include { Divisor::Padded } else { Divisor::Inside };
-            let pooling = pooling(&geometry, ceil).padding(padding).divisor(divisor);
-            return x.like(
-                0,
-                &match geometry.kernel.len() {
-                    1 => tensor.try_avg_pool1d(&pooling)?,
-                    2 => tensor.try_avg_pool2d(&pooling)?,
-                    3 => tensor.try_avg_pool3d(&pooling)?,
-                    rank => return invalid(format!("poolings have one to three spatial axes, not {rank}")),
-                },
-            );
-        }
-        let (sums, counts) = window_sums(tensor, &geometry, ceil, include)?;
-        x.like(0, &sums.try_div(counts)?)
-    })
+    run(move |x| x.like(0, &average(x.tensor(0)?, &windows, ceil, include)?))
+}
+
+/// The mean of each window: over the elements of the input, or with `include` those of its borders too.
+pub(super) fn average(x: &Tensor, windows: &Windows, ceil: bool, include: bool) -> Result<Tensor> {
+    let geometry = windows.over(spatial(x)?, None)?;
+    if let Some(padding) = geometry.padding()
+        && is_usual(&geometry)
+        && geometry.dilation.iter().all(|&d| d == 1)
+    {
+        let divisor = if include { Divisor::Padded } else { Divisor::Inside };
+        let pooling = pooling(&geometry, ceil).padding(padding).divisor(divisor);
+        return match geometry.kernel.len() {
+            1 => x.try_avg_pool1d(&pooling),
+            2 => x.try_avg_pool2d(&pooling),
+            3 => x.try_avg_pool3d(&pooling),
+            rank => invalid(format!("poolings have one to three spatial axes, not {rank}")),
+        };
+    }
+    let (sums, counts) = window_sums(x, &geometry, ceil, include)?;
+    sums.try_div(counts)
 }
 
 fn lp_pool(node: &Node) -> Result<Run> {

@@ -45,7 +45,7 @@ impl Blocks {
 }
 
 /// `x / scale + zero point`, rounded to the nearest value of the type; what is too large becomes the largest.
-fn quantize(node: &Node) -> Result<Run> {
+pub(super) fn quantize(node: &Node) -> Result<Run> {
     let (blocks, target) = (Blocks::new(node)?, element_attribute(node, "output_dtype")?);
     let saturate = node.int_or("saturate", 1)? != 0;
     if !saturate && node.int("precision")?.is_some() {
@@ -71,7 +71,7 @@ fn quantize(node: &Node) -> Result<Run> {
 }
 
 /// Rounded to whole numbers (the even one of two), moved by the zero point, and brought into the range of the type.
-fn saturated(x: &Tensor, zero: Option<&Tensor>, target: ElementType) -> Result<Value> {
+pub(super) fn saturated(x: &Tensor, zero: Option<&Tensor>, target: ElementType) -> Result<Value> {
     let Some((bits, signed)) = target.integer().filter(|(bits, _)| *bits <= 32) else {
         return invalid(format!("{target} cannot hold quantized numbers"));
     };
@@ -86,7 +86,7 @@ fn saturated(x: &Tensor, zero: Option<&Tensor>, target: ElementType) -> Result<V
 }
 
 /// `(x − zero point) · scale`, in the type of the scale.
-fn dequantize(node: &Node) -> Result<Run> {
+pub(super) fn dequantize(node: &Node) -> Result<Run> {
     let (blocks, target) = (Blocks::new(node)?, element_attribute(node, "output_dtype")?);
     run(move |x| {
         let (tensor, (scale, element)) = (x.tensor(0)?, x.typed(1)?);
@@ -99,7 +99,11 @@ fn dequantize(node: &Node) -> Result<Run> {
 }
 
 /// `x` less its zero point, exact: as `i32`, or as the float that a narrow float is.
-fn difference(x: &Tensor, zero: Option<&Tensor>, spread: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(super) fn difference(
+    x: &Tensor,
+    zero: Option<&Tensor>,
+    spread: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Tensor> {
     let wide = |x: &Tensor| if x.dtype().is_float() { Ok(x.clone()) } else { x.try_to_dtype(DType::I32) };
     match zero {
         Some(zero) => wide(x)?.try_sub(spread(&wide(zero)?)?),
@@ -107,24 +111,30 @@ fn difference(x: &Tensor, zero: Option<&Tensor>, spread: impl Fn(&Tensor) -> Res
     }
 }
 
-/// To bytes, with a scale and zero point that fit the smallest and the largest element and 0.
 fn dynamic_quantize(_: &Node) -> Result<Run> {
     run(|x| {
-        let tensor = x.tensor(0)?;
-        let zero = Tensor::zeros_with((), tensor.dtype());
-        let (low, high) = (tensor.try_amin(..)?.try_minimum(&zero)?, tensor.try_amax(..)?.try_maximum(&zero)?);
-        let scale = high.try_sub(&low)?.try_div(255.0)?;
-        // Nothing but zeros: any scale will do.
-        let divisor = scale.try_eq(0)?.try_where_(1.0, &scale)?;
-        let zero_point = saturated(&low.try_neg()?.try_div(&divisor)?, None, ElementType::U8)?;
-        let zero_point_tensor = zero_point.tensor().cloned();
-        let y = saturated(&tensor.try_div(&divisor)?, zero_point_tensor.as_ref(), ElementType::U8)?;
-        Ok(vec![y, scale.into(), zero_point])
+        let (y, scale, zero) = to_bytes(x.tensor(0)?)?;
+        Ok(vec![y.into(), scale.into(), zero.into()])
     })
 }
 
+/// Bytes, with the scale and zero point that fit the smallest and the largest element and 0.
+pub(super) fn to_bytes(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let zero = Tensor::zeros_with((), x.dtype());
+    let (low, high) = (x.try_amin(..)?.try_minimum(&zero)?, x.try_amax(..)?.try_maximum(&zero)?);
+    let scale = high.try_sub(&low)?.try_div(255.0)?;
+    // Nothing but zeros: any scale will do.
+    let divisor = scale.try_eq(0)?.try_where_(1.0, &scale)?;
+    let bytes = |x: &Tensor, zero: Option<&Tensor>| {
+        x.try_round()?.try_add(zero.unwrap_or(&Tensor::zeros_with((), x.dtype())))?.try_clamp(0.0, 255.0)
+    };
+    let zero_point = bytes(&low.try_neg()?.try_div(&divisor)?, None)?;
+    let y = bytes(&x.try_div(&divisor)?, Some(&zero_point))?;
+    Ok((y.try_to_dtype(DType::U8)?, scale, zero_point.try_to_dtype(DType::U8)?))
+}
+
 /// Zero points or scales of the left operand, one per row, or of the right one, one per column.
-fn per_line(values: &Tensor, left: bool) -> Result<Tensor> {
+pub(super) fn per_line(values: &Tensor, left: bool) -> Result<Tensor> {
     match values.rank() {
         _ if values.elements() == 1 => values.try_reshape(()),
         1 if left => values.try_unsqueeze(1),
@@ -177,7 +187,7 @@ fn conv_integer(node: &Node) -> Result<Run> {
     })
 }
 
-fn quantized_conv(node: &Node) -> Result<Run> {
+pub(super) fn quantized_conv(node: &Node) -> Result<Run> {
     let (windows, groups) = (Windows::new(node)?, groups(node)?);
     run(move |x| {
         let weight = x.tensor(3)?;

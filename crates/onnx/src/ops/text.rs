@@ -1,9 +1,11 @@
 //! Strings.
 
 use super::prelude::*;
+use crate::regex::Regex;
 use std::collections::HashMap;
 
 pub(super) const OPERATORS: &[Operator] = &[
+    op("RegexFullMatch", 20, With(regex_full_match)),
     op("StringConcat", 20, With(string_concat)),
     op("StringNormalizer", 10, With(string_normalizer)),
     op("StringSplit", 20, With(string_split)),
@@ -20,6 +22,14 @@ fn string_concat(_: &Node) -> Result<Run> {
         };
         let joined = list(a)?.into_iter().zip(list(b)?).map(|(a, b)| a + &b).collect();
         Ok(vec![Strings::new(joined, shape)?.into()])
+    })
+}
+
+fn regex_full_match(node: &Node) -> Result<Run> {
+    let regex = Regex::new(&node.string_or("pattern", "")?)?;
+    run(move |x| {
+        let strings = x.strings(0)?;
+        one(Tensor::try_from_vec(strings.iter().map(|s| regex.matches(s)).collect(), strings.shape())?)
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum TypeKind {
     #[prost(message, tag = "4")]
     Sequence(Box<ElementType>),
     #[prost(message, tag = "5")]
-    Map(MapType),
+    Map(Box<MapType>),
     #[prost(message, tag = "8")]
     Sparse(TensorType),
     #[prost(message, tag = "9")]
@@ -50,9 +50,14 @@ pub(crate) struct ElementType {
     pub element: Option<Box<Type>>,
 }
 
-/// `TypeProto.Map`, of which only the existence is read.
+/// `TypeProto.Map`.
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct MapType {}
+pub(crate) struct MapType {
+    #[prost(int32, tag = "1")]
+    pub key: i32,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub value: Option<Box<Type>>,
+}
 
 /// `TensorShapeProto`.
 #[derive(Clone, PartialEq, Message)]

@@ -1,6 +1,7 @@
 //! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
 
 use crate::grad::{self, Grad, Grads, Node, Saved};
+use crate::onnx::{Values, Writer};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
 use crate::{DType, Error, Result, check, compile, profile};
 use smallvec::SmallVec;
@@ -99,6 +100,12 @@ pub trait Op: Any + Debug + Send + Sync {
     /// [`Reads::INPUTS`] at least.
     fn decompose(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         None
+    }
+
+    /// The op as nodes of an ONNX graph: a value for each output, or for the first of them if nothing ever reads the
+    /// others. By default those of [`Op::decompose`], and an error if there is no such thing.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed_all(|inputs| self.decompose(inputs).ok_or_else(|| x.no_form("has no form in ONNX")))
     }
 }
 

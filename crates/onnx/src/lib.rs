@@ -1,4 +1,4 @@
-//! ONNX models in Hadal: loaded at run time, without code generation.
+//! ONNX models in Hadal: loaded at run time, without code generation; and Hadal models written as ONNX ([`Export`]).
 //!
 //! ```no_run
 //! use hadal_onnx::{Model, Value};
@@ -36,6 +36,7 @@
 
 mod decode;
 mod element;
+mod export;
 mod external;
 mod graph;
 mod inputs;
@@ -51,6 +52,7 @@ mod value;
 mod wire;
 
 pub use element::ElementType;
+pub use export::Export;
 pub use model::Model;
 pub use types::{Dimension, Port, Type};
 pub use value::{Map, Strings, Value};

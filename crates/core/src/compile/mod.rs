@@ -6,7 +6,8 @@
 mod cache;
 mod check;
 mod fuse;
-mod graph;
+pub(crate) mod graph;
+mod inference;
 mod plan;
 mod results;
 mod run;

@@ -79,6 +79,7 @@ ops! {
 /// What an op's file needs.
 mod prelude {
     pub(crate) use crate::grad::{Grad, Grads};
+    pub(crate) use crate::onnx::{Attribute, Value, Values, Writer};
     pub(crate) use crate::op::{
         Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_bits, require_float, require_number,
     };

@@ -34,6 +34,10 @@ impl Op for Relu {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(through(&g.of(0), &g.output(0).detach()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Relu")
+    }
 }
 
 /// `g, y → g` where y is positive or NaN, else 0: the gradient of [`Relu`].

@@ -130,7 +130,8 @@ impl Export {
     fn message(&self, f: Function) -> Result<wire::Model> {
         let trace = |metas: &[Meta]| describe(&Graph::of(metas, f)?).map_err(|e| fail(e.to_string()));
         let metas: Vec<Meta> = self.inputs.iter().map(|(_, meta)| meta.clone()).collect();
-        let (nodes, batch) = if self.dynamic_batch { Batch::of(&metas, &trace)? } else { (trace(&metas)?, Batch::fixed()) };
+        let (nodes, batch) =
+            if self.dynamic_batch { Batch::of(&metas, &trace)? } else { (trace(&metas)?, Batch::fixed()) };
         self.check_names(&nodes)?;
         let mut metadata = self.metadata.clone();
         metadata.push(("hadal.version".into(), env!("CARGO_PKG_VERSION").into()));

@@ -107,7 +107,10 @@ fn wrong_inputs_are_explained() {
 #[test]
 fn maps_hold_the_scores_of_a_sample() {
     let model = load("classifier");
-    assert_eq!(model.outputs()[1].r#type.as_ref().unwrap().to_string(), "sequence of map from int64 to tensor(float) []");
+    assert_eq!(
+        model.outputs()[1].r#type.as_ref().unwrap().to_string(),
+        "sequence of map from int64 to tensor(float) []"
+    );
     let outputs = model.run(&[("x", Tensor::from([[1.0f32, -1.0], [0.5, 2.0]]).into())]).unwrap();
     let Value::Sequence(maps) = &outputs[1] else { panic!("a sequence is expected") };
     let map = |i: usize| if let Value::Map(map) = &maps[i] { map.clone() } else { panic!("a map is expected") };

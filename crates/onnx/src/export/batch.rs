@@ -152,5 +152,7 @@ fn linear(numbers: [Vec<i64>; 3]) -> Option<Vec<Size>> {
 
 fn refused(nodes: &Nodes, value: Value) -> hadal_core::Error {
     let reader = nodes.nodes.iter().find(|node| node.inputs.contains(&value)).map_or("an output".into(), described);
-    fail(format!("the batch size cannot be left open: {reader} uses numbers that depend on it. Export with a fixed size"))
+    fail(format!(
+        "the batch size cannot be left open: {reader} uses numbers that depend on it. Export with a fixed size"
+    ))
 }

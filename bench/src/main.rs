@@ -10,6 +10,7 @@
 //! cargo run --release -p hadal-bench -- bits                        # the same weights on any threads, everywhere
 //! cargo run --release -p hadal-bench -- errors                      # every kernel against f64
 //! cargo run --release -p hadal-bench -- fit --data DATA             # whole training runs against the bare step
+//! cargo run --release -p hadal-bench -- memory                      # peak memory of training steps beside PyTorch's
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
 //! ```
 //!
@@ -23,6 +24,7 @@ mod errors;
 mod fit;
 mod growth;
 mod machine;
+mod memory;
 mod ops;
 mod peer;
 mod profile;
@@ -91,6 +93,11 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         rounds: usize,
     },
+    /// Show the peak memory of training steps, eager and compiled, beside that of other frameworks.
+    Memory(memory::Options),
+    /// The training steps of `memory`, in a process of their own.
+    #[command(hide = true)]
+    MemoryRun(memory::Run),
     /// The training steps of `bits`, in a process of their own.
     #[command(hide = true)]
     BitsRun(bits::Run),
@@ -128,7 +135,7 @@ struct Comparison {
     /// Seconds that a workload waits for a quiet machine at most.
     #[arg(long, default_value_t = 15.0)]
     patience: f64,
-    /// Show where Hadal's time goes instead, and write timelines into FOLDER if one is given.
+    /// Show where Hadal's time goes instead (compiled, with `--against hadal-compiled`), and write timelines into FOLDER if one is given.
     #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
     profile: Option<Option<PathBuf>>,
 }
@@ -144,6 +151,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::Errors) => errors::print()?,
         Some(Command::Fit { names, data, rounds }) => fit::measure(&names, &data, rounds, threads, json)?,
         Some(Command::BitsRun(run)) => run.process(),
+        Some(Command::Memory(options)) => options.measure(threads)?,
+        Some(Command::MemoryRun(run)) => run.process(),
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,
@@ -156,7 +165,8 @@ fn compared(arguments: &Comparison, threads: usize, json: bool) -> Result<(), Bo
     let workloads = workloads::chosen(&arguments.workloads)?;
     eprintln!("{}", machine::line(threads));
     if let Some(folder) = &arguments.profile {
-        return workloads.iter().try_for_each(|workload| profile::profile(workload, folder.as_deref()));
+        let compiled = arguments.against.iter().any(|name| name == "hadal-compiled");
+        return workloads.iter().try_for_each(|workload| profile::profile(workload, compiled, folder.as_deref()));
     }
     let plan = Plan {
         rounds: arguments.rounds.max(1),

@@ -1,5 +1,6 @@
 //! Who does the work: Hadal in this process, another framework in a child process.
 
+use crate::cold_start::peak_kib_of;
 use crate::workloads::Workload;
 use hadal::kernels::simd::{available, isa};
 use std::error::Error;
@@ -146,6 +147,11 @@ impl Child {
         let line = child.answer()?;
         child.versions = line.strip_prefix("ready ").ok_or_else(|| format!("answered `{line}`"))?.to_owned();
         Ok(child)
+    }
+
+    /// The most memory that the process has had, in KiB.
+    pub fn peak_kib(&self) -> u64 {
+        peak_kib_of(&self.child.id().to_string())
     }
 
     /// The next line; where there is none, the last line of what the program wrote to stderr is the error.

@@ -8,12 +8,13 @@ use std::time::Instant;
 /// Seconds of steps that are profiled.
 const SECONDS: f64 = 1.0;
 
-/// Prints the profile of a workload, and writes its timeline into a folder if one is given.
-pub fn profile(workload: &Workload, folder: Option<&Path>) -> Result<(), Box<dyn Error>> {
+/// Prints the profile of a workload, compiled if it can be and is to be, and writes its timeline into a folder if one is given.
+pub fn profile(workload: &Workload, compiled: bool, folder: Option<&Path>) -> Result<(), Box<dyn Error>> {
     if workload.measure == Measure::ColdStart {
         return Err("a cold start cannot be profiled from within".into());
     }
-    let mut step = workload.prepare();
+    let compiled = if compiled { workload.prepare_compiled() } else { None };
+    let mut step = compiled.unwrap_or_else(|| workload.prepare());
     (0..3).for_each(|_| step());
     let begin = Instant::now();
     (0..3).for_each(|_| step());

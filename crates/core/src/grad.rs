@@ -6,7 +6,7 @@
 use crate::gradients::Gradients;
 use crate::op::Op;
 use crate::tensor::{Data, Meta, Scalar, Tensor};
-use crate::{Error, Result, check, fallible, profile, scope};
+use crate::{Error, Result, check, compile, fallible, profile, scope};
 use smallvec::SmallVec;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
@@ -50,7 +50,7 @@ pub(crate) struct Node {
     outputs: SmallVec<[Meta; 1]>,
     saved: Mutex<Option<Saved>>,
     hooks: Mutex<Vec<(usize, Hook)>>,
-    /// The module that ran the op, remembered while anomalies are looked for or a profile is recorded.
+    /// The module that ran the op, remembered while anomalies are looked for, a profile is recorded or a function traced.
     module: Option<String>,
 }
 
@@ -100,7 +100,8 @@ impl Node {
         saved: Saved,
     ) -> Arc<Node> {
         let (saved, hooks) = (Mutex::new(Some(saved)), Mutex::default());
-        let module = if check::finite_values() { scope::current() } else { profile::current_module() };
+        let named = check::finite_values() || compile::is_tracing();
+        let module = if named { scope::current() } else { profile::current_module() };
         Arc::new(Node { sequence: next_number(), source, edges, inputs, outputs, saved, hooks, module })
     }
 

@@ -1,5 +1,6 @@
 //! `Op`, the one trait an operation implements, and `apply`, the one function every operation passes through.
 
+use crate::compile::Rewrites;
 use crate::grad::{self, Grad, Grads, Node, Saved};
 use crate::onnx::{Values, Writer};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
@@ -85,6 +86,11 @@ pub trait Op: Any + Debug + Send + Sync {
     /// What tells the op from others of its name, in a profile: nothing for most.
     fn variant(&self) -> &'static str {
         ""
+    }
+
+    /// What a compiled graph may make of the op.
+    fn rewrites(&self) -> &dyn Rewrites {
+        &compile::AsItIs
     }
 
     /// What [`Op::grad`] reads.

@@ -57,7 +57,12 @@ impl Param {
     /// In a function that is being [compiled](crate::compile()), the value that it has at this point of a run.
     pub fn get(&self) -> Tensor {
         let value = self.0.value.read().unwrap_or_else(|e| e.into_inner());
-        if compile::is_tracing() { compile::load(self, &value) } else { value.clone() }
+        if compile::is_tracing() { compile::load(self, &value, false) } else { value.clone() }
+    }
+
+    /// As [`Param::get`], of what changes with every run of whatever is compiled: a generator's state.
+    pub(crate) fn get_changing(&self) -> Tensor {
+        self.with(|value| if compile::is_tracing() { compile::load(self, value, true) } else { value.clone() })
     }
 
     /// Calls `f` with the value that is there now, whether or not a function is being traced.

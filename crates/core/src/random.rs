@@ -26,7 +26,7 @@ impl Generator {
     /// The key of the next operation: `[seed, stream]` as `i64`.
     pub fn next_key(&self) -> Tensor {
         if compile::is_tracing() {
-            let key = self.state.get();
+            let key = self.state.get_changing();
             self.state.replace(&(&key + Tensor::from([0i64, 1])));
             return key;
         }

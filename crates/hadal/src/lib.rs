@@ -59,6 +59,8 @@ mod documents {
     mod migrating_from_pytorch {}
     #[doc = include_str!("../../../docs/migrating-from-keras.md")]
     mod migrating_from_keras {}
+    #[doc = include_str!("../../../docs/compile.md")]
+    mod compile {}
     #[doc = include_str!("../../../docs/profiling.md")]
     mod profiling {}
     #[doc = include_str!("../../../README.md")]

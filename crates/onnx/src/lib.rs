@@ -20,8 +20,8 @@
 //! 1. Find the file of its group in `ops/` (or write a new one and name it in `ops.rs`), and add a line to its table:
 //!    the operator's name, the first version from which the line holds, and how it is prepared.
 //!    - `Map(f)` and `Map2(f)` for functions of one or two tensors without attributes;
-//!    - `With(prepare)` for all others: `prepare` gets the [`Node`](node::Node), reads its attributes (`node.int_or`,
-//!      `node.floats`, `node.choice`, …), and returns `run(move |x| …)`, a closure from [`Inputs`](inputs::Inputs) to the
+//!    - `With(prepare)` for all others: `prepare` gets the `Node`, reads its attributes (`node.int_or`,
+//!      `node.floats`, `node.choice`, …), and returns `run(move |x| …)`, a closure from `Inputs` to the
 //!      outputs. Everything that can be checked without the inputs is checked in `prepare`.
 //!
 //!    If later versions of an operator differ, give it several lines with the same name.
@@ -47,6 +47,8 @@ mod ops;
 mod regex;
 mod registry;
 mod small_float;
+#[cfg(test)]
+mod testing;
 mod types;
 mod value;
 mod wire;
@@ -54,5 +56,6 @@ mod wire;
 pub use element::ElementType;
 pub use export::Export;
 pub use model::Model;
+pub use registry::{Supported, operators};
 pub use types::{Dimension, Port, Type};
 pub use value::{Map, Strings, Value};

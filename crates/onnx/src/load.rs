@@ -6,8 +6,9 @@
 use crate::decode::{self, printable};
 use crate::external::External;
 use crate::graph::{Body, Constant, Graph, Read, Run, Step};
+use crate::inputs::Inputs;
 use crate::node::Node;
-use crate::registry::{self, canonical, shown};
+use crate::registry::{self, Prepare, canonical, shown};
 use crate::value::Value;
 use crate::{Type, wire};
 use hadal_core::{Error, Param, Result};
@@ -19,9 +20,6 @@ const MOST_NODES: usize = 1 << 18;
 
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
-
-/// The domain of what is only needed while a model is trained.
-const TRAINING: &str = "ai.onnx.preview.training";
 
 /// The versions of the domains.
 type Versions = HashMap<String, i64>;
@@ -41,6 +39,8 @@ pub(crate) struct Loader<'m> {
 #[derive(Default)]
 struct Names {
     places: HashMap<String, usize>,
+    /// Values that are known already, by place.
+    constants: HashMap<usize, Value>,
     /// Names that the graph takes from around it: place here, place there.
     captures: Vec<(usize, usize)>,
     next: usize,
@@ -74,9 +74,11 @@ impl Scope {
     fn find(&mut self, name: &str) -> Option<usize> {
         let level = self.stack.iter().rposition(|names| names.places.contains_key(name))?;
         let mut place = self.stack[level].places[name];
+        let known = self.stack[level].constants.get(&place).cloned();
         for names in &mut self.stack[level + 1..] {
             let inner = names.add(name);
             names.captures.push((inner, place));
+            names.constants.extend(known.clone().map(|value| (inner, value)));
             place = inner;
         }
         Some(place)
@@ -136,7 +138,10 @@ impl<'m> Loader<'m> {
                     self.parameters.push((name.clone(), param.clone()));
                     Constant::Param(param)
                 }
-                value => Constant::Value(value),
+                value => {
+                    scope.here().constants.insert(place, value.clone());
+                    Constant::Value(value)
+                }
             };
             constants.push((place, constant));
         }
@@ -145,7 +150,7 @@ impl<'m> Loader<'m> {
             let place = scope.here().add(name);
             constants.push((place, Constant::Value(decode::sparse(tensor, self.external)?)));
         }
-        let steps = self.steps(&graph.nodes, scope)?;
+        let steps = self.steps(&graph.nodes, scope, &mut constants)?;
         let outputs = graph.outputs.iter().map(|o| &o.name);
         let (mut prepared, outer) = self.finish(scope, steps, constants, inputs, outputs)?;
         let types = graph.outputs.iter().map(|o| o.r#type.as_ref().and_then(|t| Type::of(t).ok()));
@@ -181,7 +186,13 @@ impl<'m> Loader<'m> {
         Ok((Graph { places: names.next, constants, inputs, captures, steps, outputs: ends, output_types }, outer))
     }
 
-    fn steps(&mut self, nodes: &[wire::Node], scope: &mut Scope) -> Result<Vec<Step>> {
+    /// The nodes as steps; `Constant` nodes become constants instead.
+    fn steps(
+        &mut self,
+        nodes: &[wire::Node],
+        scope: &mut Scope,
+        constants: &mut Vec<(usize, Constant)>,
+    ) -> Result<Vec<Step>> {
         let mut steps = Vec::with_capacity(nodes.len());
         for (i, node) in nodes.iter().enumerate() {
             let label = label(node);
@@ -197,11 +208,9 @@ impl<'m> Loader<'m> {
                 });
             }
             let named = |e: Error| Error::invalid(format!("{label}: {e}"));
-            let (run, captures) = match &node.operator[..] {
-                "Gradient" if node.domain == TRAINING => self.gradient(node, &nodes[..i], scope),
-                _ => self.node(node, scope),
-            }
-            .map_err(named)?;
+            let known = inputs.iter().map(|i| i.and_then(|read| scope.here().constants.get(&read.place).cloned()));
+            let known = known.collect();
+            let (run, captures) = self.node(node, known, &nodes[..i], scope).map_err(named)?;
             let captures = captures.into_iter().map(|place| Read { place, last: false }).collect();
             let mut outputs = Vec::with_capacity(node.outputs.len());
             for name in &node.outputs {
@@ -210,13 +219,27 @@ impl<'m> Loader<'m> {
                 }
                 outputs.push((!name.is_empty()).then(|| scope.here().add(name)));
             }
+            if node.operator == "Constant" && inputs.is_empty() && self.unsupported.is_empty() {
+                for (place, value) in outputs.into_iter().flatten().zip(run(&Inputs { values: &[], captures: &[] })?) {
+                    scope.here().constants.insert(place, value.clone());
+                    constants.push((place, Constant::Value(value)));
+                }
+                continue;
+            }
             steps.push(Step { label, inputs, captures, outputs, run });
         }
         Ok(steps)
     }
 
-    /// What runs a node, and the places from which its subgraphs take values.
-    fn node(&mut self, node: &wire::Node, scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
+    /// What runs a node, and the places from which its subgraphs take values. `known` are the values of those inputs that
+    /// are constants, `before` the nodes that precede it.
+    fn node(
+        &mut self,
+        node: &wire::Node,
+        known: Vec<Option<Value>>,
+        before: &[wire::Node],
+        scope: &mut Scope,
+    ) -> Result<(Run, Vec<usize>)> {
         let domain = canonical(&node.domain);
         if let Some(&function) = self.functions.get(&(domain, &node.operator[..], &node.overload[..])) {
             return Ok((self.call(function, node, scope)?, Vec::new()));
@@ -231,6 +254,9 @@ impl<'m> Loader<'m> {
                 return Ok((Box::new(|_| Err(Error::invalid("not supported"))), Vec::new()));
             }
         };
+        if let Prepare::Gradient = operator.prepare {
+            return self.gradient(node, before, scope);
+        }
         let (mut bodies, mut captures) = (Vec::new(), Vec::new());
         for attribute in &node.attributes {
             if let Some(graph) = &attribute.graph {
@@ -239,13 +265,13 @@ impl<'m> Loader<'m> {
                 captures.extend(outer);
             }
         }
-        let prepared = Node { message: node, bodies, external: self.external };
+        let prepared = Node { message: node, known, bodies, external: self.external };
         Ok((operator.run(&prepared)?, captures))
     }
 
     /// The operator that differentiates: the nodes before it that lead from its inputs to `y` become its subgraph.
     fn gradient(&mut self, node: &wire::Node, before: &[wire::Node], scope: &mut Scope) -> Result<(Run, Vec<usize>)> {
-        let prepared = Node { message: node, bodies: Vec::new(), external: None };
+        let prepared = Node { message: node, known: Vec::new(), bodies: Vec::new(), external: None };
         let sources = prepared.required("xs", prepared.strings("xs")?)?;
         let fixed = prepared.strings("zs")?.unwrap_or_default();
         let y = prepared.required("y", prepared.string("y")?)?;
@@ -296,8 +322,9 @@ impl<'m> Loader<'m> {
         scope.stack.extend(outer.stack.iter().map(|_| Names::default()));
         self.enter(&mut scope)?;
         let inputs: Vec<usize> = function.inputs.iter().map(|input| scope.here().add(input)).collect();
-        let steps = self.steps(&nodes, &mut scope)?;
-        let (graph, _) = self.finish(&mut scope, steps, Vec::new(), inputs, function.outputs.iter())?;
+        let mut constants = Vec::new();
+        let steps = self.steps(&nodes, &mut scope, &mut constants)?;
+        let (graph, _) = self.finish(&mut scope, steps, constants, inputs, function.outputs.iter())?;
         Ok(Box::new(move |x| graph.run(x.values.to_vec(), &[])))
     }
 }
@@ -356,6 +383,11 @@ fn roles(graph: &wire::Graph) -> HashMap<&str, Role> {
         "BatchNormalization" => (Role::Statistics, 3..5),
         "Resize" | "Upsample" | "Clip" | "Pad" => (Role::Setting, 1..4),
         "QuantizeLinear" | "DequantizeLinear" => (Role::Setting, 1..3),
+        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" | "MatMulNBits" | "QGemm" => (Role::Setting, 1..6),
+        name if name.starts_with("QLinear") => (Role::Setting, 0..node.inputs.len()),
+        "RotaryEmbedding" => (Role::Setting, 1..4),
+        "GroupQueryAttention" => (Role::Setting, 7..9),
+        "STFT" => (Role::Setting, 2..3),
         _ => (Role::Setting, 0..0),
     };
     let mut roles = HashMap::new();

@@ -4,11 +4,13 @@ use crate::graph::Body;
 use crate::value::Value;
 use crate::wire::{self, AttributeKind};
 use crate::{decode, external::External};
-use hadal_core::{Error, Result};
+use hadal_core::{Error, Result, Scalar};
 
 /// What an operator's `prepare` function sees of a node.
 pub(crate) struct Node<'a> {
     pub message: &'a wire::Node,
+    /// The inputs that are constants, which includes neither parameters nor what is computed.
+    pub known: Vec<Option<Value>>,
     /// The subgraphs, by the names of their attributes.
     pub bodies: Vec<(String, Body)>,
     pub external: Option<&'a External>,
@@ -107,6 +109,17 @@ impl Node<'_> {
     /// A subgraph.
     pub fn body(&self, name: &str) -> Result<Body> {
         self.required(name, self.bodies.iter().find(|b| b.0 == name).map(|b| b.1.clone()))
+    }
+
+    /// The only element of an input that is a constant tensor of one number.
+    pub fn known_number(&self, i: usize) -> Option<Scalar> {
+        match self.known.get(i)?.as_ref()? {
+            Value::Tensor(tensor, element) if tensor.elements() == 1 && element.is_float() => {
+                Some(Scalar::Float(tensor.item::<f64>()))
+            }
+            Value::Tensor(tensor, _) if tensor.elements() == 1 => Some(Scalar::Int(tensor.item::<i64>())),
+            _ => None,
+        }
     }
 
     /// The number of inputs, those left out at the end not counted.

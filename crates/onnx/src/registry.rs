@@ -12,6 +12,8 @@ pub(crate) enum Prepare {
     Map(fn(&Tensor) -> Result<Tensor>),
     /// A function of two tensors, which broadcast; the result has the type of the first one's elements.
     Map2(fn(&Tensor, &Tensor) -> Result<Tensor>),
+    /// The derivative of the nodes before it, which the loader turns into a subgraph.
+    Gradient,
     /// Anything else: reads the attributes, and returns what runs.
     Node(fn(&Node) -> Result<Run>),
 }
@@ -77,6 +79,31 @@ pub(crate) fn find(domain: &str, name: &str, version: i64) -> Result<&'static Op
     })
 }
 
+/// An operator that models may use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Supported {
+    /// The domain; the default one is `ai.onnx`.
+    pub domain: &'static str,
+    /// The operator's name.
+    pub name: &'static str,
+    /// The version of the domain from which on it is supported.
+    pub since: i64,
+}
+
+/// All supported operators, in alphabetical order within each domain.
+pub fn operators() -> Vec<Supported> {
+    let mut all = Vec::new();
+    for domain in DOMAINS {
+        let lines = domain.tables.iter().flat_map(|table| table.iter());
+        let mut own: Vec<_> =
+            lines.map(|line| Supported { domain: shown(domain.name), name: line.name, since: line.since }).collect();
+        own.sort();
+        own.dedup_by_key(|operator| operator.name);
+        all.extend(own);
+    }
+    all
+}
+
 impl Operator {
     /// What runs the node.
     pub fn run(&self, node: &Node) -> Result<Run> {
@@ -84,6 +111,7 @@ impl Operator {
             Prepare::Map(f) => Ok(Box::new(move |x| x.like(0, &f(x.tensor(0)?)?))),
             Prepare::Map2(f) => Ok(Box::new(move |x| x.like(0, &f(x.tensor(0)?, x.tensor(1)?)?))),
             Prepare::Node(prepare) => prepare(node),
+            Prepare::Gradient => unreachable!("the loader prepares it"),
         }
     }
 }

@@ -133,7 +133,7 @@ impl From<Strings> for Value {
 
 /// The largest number of elements that the numbers in a model or an input may ask for. A mistaken or hostile size is
 /// then an error instead of the end of the program.
-const MOST_ELEMENTS: usize = 1 << 32;
+const MOST_ELEMENTS: usize = 1 << 31;
 
 /// A shape from numbers that were computed or read.
 pub(crate) fn shape_of(sizes: &[i64]) -> Result<Shape> {

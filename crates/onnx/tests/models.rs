@@ -42,7 +42,7 @@ fn difference(name: &str) -> f64 {
 
 #[test]
 fn results_are_those_of_onnxruntime() {
-    for name in ["mlp", "cnn", "shapes", "control", "function", "lstm", "external"] {
+    for name in ["mlp", "cnn", "shapes", "control", "function", "lstm", "external", "regions"] {
         assert!(difference(name) < 2e-6, "{name}: {}", difference(name));
     }
     assert_eq!(difference("quantized"), 0.0);
@@ -54,6 +54,13 @@ fn operators_of_other_domains_are_those_of_onnxruntime() {
     for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned"] {
         assert!(difference(name) < 5e-6, "{name}: {}", difference(name));
     }
+}
+
+/// A server runs one model on many threads.
+#[test]
+fn models_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Model>();
 }
 
 #[test]

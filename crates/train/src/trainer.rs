@@ -5,6 +5,7 @@ use crate::history::{Ending, History, Logs};
 use crate::interrupt;
 use crate::metrics::{Mean, Metric};
 use crate::overlap;
+use hadal_core::compile::Graphs;
 use hadal_core::{DType, Error, Gradients, ModuleExt, Result, Tensor, attempt, no_grad, profile, warn_once};
 use hadal_data::{Batch, Loader};
 use hadal_nn::Layer;
@@ -34,6 +35,8 @@ pub struct Trainer<M> {
     accumulate: usize,
     /// What `fit` validated on.
     validation: Option<Loader>,
+    /// Training steps and predictions as graphs, if they are compiled.
+    graphs: Option<[Graphs; 2]>,
 }
 
 /// `model.compile(optimizer, loss)`, as in Keras.
@@ -42,7 +45,7 @@ pub trait Compile: Layer + Sized {
     /// the mean over the batch.
     fn compile(self, optimizer: Optimizer, loss: impl Fn(&Tensor, &Tensor) -> Tensor + 'static) -> Trainer<Self> {
         let (loss, metrics) = (Box::new(loss), Vec::new());
-        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1, validation: None }
+        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1, validation: None, graphs: None }
     }
 }
 
@@ -130,6 +133,14 @@ impl<M: Layer> Trainer<M> {
             Error::op("accumulate", "needs at least 1 batch per step, got 0").raise();
         }
         self.accumulate = batches;
+        self
+    }
+
+    /// Compiles the training step, and the predictions of `evaluate`: see [`compile`](hadal_core::compile()). The bits stay
+    /// the same. A step that [accumulates](Trainer::accumulate) is not compiled; a model or loss that reads elements
+    /// cannot be.
+    pub fn compiled(mut self) -> Self {
+        self.graphs = Some(Default::default());
         self
     }
 
@@ -229,19 +240,25 @@ impl<M: Layer> Trainer<M> {
             let _region = profile::region("training step");
             let samples = batch.len();
             self.notify(callbacks, run, stop, |c, s| c.on_train_batch_begin(s))?;
-            let (prediction, value) = self.run(&batch)?;
-            let gradients = value.try_backward()?;
-            match &mut gathered {
-                None => gathered = Some(gradients),
-                Some(sum) => sum.accumulate(gradients),
-            }
-            waiting += 1;
             run.batch += 1;
-            if waiting == self.accumulate || run.batch == run.batches {
-                let gradients = gathered.take().expect("just filled");
-                self.step(gradients, waiting)?;
-                waiting = 0;
-            }
+            let (prediction, value) = match &self.graphs {
+                Some([steps, _]) if self.accumulate == 1 => self.graph(steps, &batch, true)?,
+                _ => {
+                    let (prediction, value) = self.run(&batch)?;
+                    let gradients = value.try_backward()?;
+                    match &mut gathered {
+                        None => gathered = Some(gradients),
+                        Some(sum) => sum.accumulate(gradients),
+                    }
+                    waiting += 1;
+                    if waiting == self.accumulate || run.batch == run.batches {
+                        let gradients = gathered.take().expect("just filled");
+                        self.step(gradients, waiting)?;
+                        waiting = 0;
+                    }
+                    (prediction, value)
+                }
+            };
             loss.update(value.item::<f64>(), samples);
             run.logs.set("loss", loss.value());
             for metric in &mut self.metrics {
@@ -259,7 +276,7 @@ impl<M: Layer> Trainer<M> {
         Ok(run.batch >= run.batches)
     }
 
-    fn step(&mut self, mut gradients: Gradients, batches: usize) -> Result<()> {
+    fn step(&self, mut gradients: Gradients, batches: usize) -> Result<()> {
         if batches > 1 {
             gradients.scale(1.0 / batches as f64);
         }
@@ -280,6 +297,23 @@ impl<M: Layer> Trainer<M> {
         let loss =
             attempt(|| (self.loss)(&prediction, &batch.target)).map_err(|e| name_sample(e, &prediction, batch))?;
         Ok((prediction, loss))
+    }
+
+    /// As [`Trainer::run`], and, if it is a training step, the update of the weights, as a graph.
+    fn graph(&self, graphs: &Graphs, batch: &Batch, updates: bool) -> Result<(Tensor, Tensor)> {
+        let results = graphs.call(&[&batch.input, &batch.target], &|given| {
+            let prediction = attempt(|| self.model.forward(&given[0]))?;
+            let loss = attempt(|| (self.loss)(&prediction, &given[1]))?;
+            if updates {
+                self.step(loss.try_backward()?, 1)?;
+            }
+            Ok(vec![prediction, loss])
+        });
+        match results.map(<[Tensor; 2]>::try_from) {
+            Ok(results) => Ok(results.unwrap_or_else(|_| unreachable!("two results")).into()),
+            // The layers themselves have more to say.
+            Err(error) => Err(no_grad(|| self.run(batch)).err().unwrap_or(error)),
+        }
     }
 
     /// The loss and metrics over all samples. Leaves the model in evaluation mode.
@@ -306,7 +340,10 @@ impl<M: Layer> Trainer<M> {
         no_grad(|| {
             for batch in loader.epoch(0) {
                 let batch = batch?;
-                let (prediction, value) = self.run(&batch)?;
+                let (prediction, value) = match &self.graphs {
+                    Some([_, predictions]) => self.graph(predictions, &batch, false)?,
+                    None => self.run(&batch)?,
+                };
                 loss.update(value.try_item()?, batch.len());
                 self.metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &batch.target))?;
             }

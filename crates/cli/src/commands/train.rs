@@ -53,6 +53,10 @@ pub fn run(options: Options) -> Result<Ending> {
     if let Some(norm) = recipe.train.clip_norm {
         trainer = trainer.clip(Clip::GlobalNorm(norm));
     }
+    // The weights are the same either way; a profile tells more of single ops.
+    if options.profile.is_none() {
+        trainer = trainer.compiled();
+    }
 
     let begun = Instant::now();
     let mut training = || fit(&mut trainer, &recipe, &source, &options);

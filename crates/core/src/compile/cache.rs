@@ -2,7 +2,7 @@
 
 use super::run::Program;
 use super::trace::{self, Guards};
-use super::{Graph, check, fuse, simplify, views};
+use super::{Graph, check, fuse, rewrite, simplify, views};
 use crate::tensor::Meta;
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,10 @@ const KEPT: usize = 16;
 ///
 /// It must be given the same function every time.
 #[derive(Default)]
-pub struct Graphs(Mutex<Vec<Arc<Kept>>>);
+pub struct Graphs {
+    kept: Mutex<Vec<Arc<Kept>>>,
+    inference: bool,
+}
 
 /// A graph, and what it was traced for.
 pub(super) struct Kept {
@@ -47,6 +50,11 @@ impl Kept {
 pub type Function<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>;
 
 impl Graphs {
+    /// Takes parameters for constants: see [`Compiled::for_inference`](super::Compiled::for_inference).
+    pub fn for_inference(&mut self) {
+        self.inference = true;
+    }
+
     /// Calls the function.
     pub fn call(&self, arguments: &[&Tensor], f: Function) -> Result<Vec<Tensor>> {
         // Inside of another trace the function is a part of that; anomalies are looked for op by op.
@@ -66,7 +74,7 @@ impl Graphs {
 
     /// The graph for arguments like these.
     pub(super) fn kept(&self, arguments: &[Tensor], f: Function) -> Result<Arc<Kept>> {
-        let lock = || self.0.lock().unwrap_or_else(|e| e.into_inner());
+        let lock = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
         let mut all = lock();
         if let Some(at) = all.iter().position(|kept| kept.fits(arguments)) {
             // The one used last comes first.
@@ -76,8 +84,15 @@ impl Graphs {
         drop(all);
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
-        let (mut graph, guards) = trace::trace(&arguments, f)?;
-        for pass in [simplify::simplify, views::views, fuse::fuse] {
+        let (mut graph, guards) = trace::trace(&arguments, self.inference, f)?;
+        let exact =
+            [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound, rewrite::prepare, fuse::fuse];
+        let passes = match self.inference {
+            // Before bounds, which stand behind the normalization.
+            true => [&exact[..2], &[rewrite::fold_affine], &exact[2..]].concat(),
+            false => exact.to_vec(),
+        };
+        for pass in passes {
             pass(&mut graph);
             if cfg!(debug_assertions)
                 && let Err(wrong) = check::check(&graph)

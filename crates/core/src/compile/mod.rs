@@ -1,6 +1,6 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `views` → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
+//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
 //! builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole story.
 
 mod cache;
@@ -10,6 +10,7 @@ pub(crate) mod graph;
 mod inference;
 mod plan;
 mod results;
+mod rewrite;
 mod run;
 mod simplify;
 mod tiles;
@@ -19,11 +20,14 @@ mod views;
 pub use cache::{Function, Graphs};
 pub use graph::Graph;
 pub use results::Results;
+pub(crate) use rewrite::AsItIs;
+pub use rewrite::{Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
 pub use trace::{effect, is_tracing, outside_trace};
 
 use crate::{Result, Tensor};
 use cache::Kept;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -65,6 +69,31 @@ pub fn compile<const N: usize, R: Results, F: Fn([&Tensor; N]) -> R>(function: F
 }
 
 impl<F> Compiled<F> {
+    /// For predictions with weights that stay: parameters and running statistics become constants.
+    ///
+    /// What depends on them alone is computed once; weights are packed once; batch normalization is folded into the
+    /// convolution before it. The last is the one thing here that changes how results are rounded:
+    /// [`Compiled::difference`] measures it. A parameter that gets another value leads to a new trace.
+    pub fn for_inference(mut self) -> Compiled<F> {
+        self.graphs.for_inference();
+        self
+    }
+
+    /// The largest difference between what the graph and the function itself give for these arguments, both as `f64`:
+    /// 0 but for what [`Compiled::for_inference`] rounds otherwise.
+    pub fn difference<const N: usize, R: Results>(&self, arguments: [&Tensor; N]) -> Result<f64>
+    where
+        F: Fn([&Tensor; N]) -> R,
+    {
+        let found = self.graphs.call(&arguments, &|arguments| self.listed(arguments))?;
+        let expected = (self.function)(arguments).into_tensors()?;
+        let differences = found.iter().zip(&expected).flat_map(|(a, b)| {
+            let (a, b) = (a.to_f64_vec(), b.to_f64_vec());
+            a.into_iter().zip(b).map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() })
+        });
+        Ok(differences.fold(0.0, |a: f64, b| if b.is_nan() || a.is_nan() { f64::NAN } else { a.max(b) }))
+    }
+
     /// Calls the function.
     ///
     /// # Panics
@@ -103,6 +132,12 @@ impl CompiledGraph {
     /// The bytes that a run needs for values between equations.
     pub fn memory(&self) -> usize {
         self.0.memory()
+    }
+}
+
+impl fmt::Display for CompiledGraph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }
 

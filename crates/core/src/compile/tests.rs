@@ -2,7 +2,7 @@
 
 use super::{Graphs, compile, effect};
 use crate::random::Generator;
-use crate::{DType, Param, Tensor, attempt, detect_anomaly, no_grad, warnings};
+use crate::{Convolution, DType, Param, Pooling, Tensor, attempt, detect_anomaly, no_grad, warnings};
 
 fn bytes(tensors: &[Tensor]) -> Vec<Vec<u8>> {
     tensors.iter().map(Tensor::to_bytes).collect()
@@ -241,4 +241,76 @@ fn memory_is_shared_by_values_that_do_not_meet() {
     let x = Tensor::ones([1024]);
     let graph = f.graph([&x]).unwrap();
     assert_eq!((graph.len(), graph.memory()), (10, 2 * 4096));
+}
+
+/// A network of convolution, batch normalization, ReLU and a residual, in evaluation.
+fn network() -> (Vec<Param>, impl Fn(&Tensor) -> Tensor) {
+    let shapes: [&[usize]; 9] =
+        [&[18, 3, 3, 3], &[18], &[18], &[18], &[18], &[18], &[18, 18, 3, 3], &[18], &[18, 1, 3, 3]];
+    let params: Vec<Param> =
+        shapes.iter().enumerate().map(|(i, shape)| Param::new(numbers(shape, i).mul(0.3))).collect();
+    let p = params.clone();
+    let padded = Convolution::new().padding(1);
+    let forward = move |x: &Tensor| {
+        let norm = |x: &Tensor, at: usize| {
+            x.batch_norm_eval(
+                &p[at].get(),
+                &p[at + 1].get().square().add(0.5),
+                Some(&p[at].get()),
+                Some(&p[at + 1].get()),
+                1e-5,
+            )
+        };
+        let y = norm(&x.conv2d(&p[0].get(), Some(&p[1].get()), &padded), 2).relu();
+        let z = norm(&y.conv2d(&p[6].get(), None, &padded), 4).add(&y).relu6();
+        z.conv2d(&p[8].get(), Some(&p[7].get()), &Convolution::new().groups(18).stride(2)).relu()
+    };
+    (params, forward)
+}
+
+#[test]
+fn graphs_for_inference_fold_and_pack() {
+    let (params, forward) = network();
+    let x = numbers(&[1, 3, 40, 50], 3);
+    let exact = compile(|[x]: [&Tensor; 1]| forward(x));
+    assert_eq!(no_grad(|| exact.difference([&x])).unwrap(), 0.0);
+    let folded = compile(|[x]: [&Tensor; 1]| forward(x)).for_inference();
+    let difference = no_grad(|| folded.difference([&x])).unwrap();
+    assert!(difference > 0.0 && difference < 1e-5, "{difference}");
+    let graph = no_grad(|| folded.graph([&x])).unwrap().to_string();
+    assert_eq!(graph.lines().count(), 3 + 4, "{graph}");
+    assert!(!graph.contains("batch_norm") && !graph.contains("load"), "{graph}");
+    // Other weights lead to another graph.
+    params[7].set(&params[7].get().add(100.0)).unwrap();
+    assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-4);
+}
+
+#[test]
+fn a_convolution_applies_the_relu_behind_it() {
+    let (x, w) = (numbers(&[2, 4, 9, 9], 1), numbers(&[8, 4, 3, 3], 2));
+    let f = |x: &[Tensor]| vec![x[0].conv2d(&x[1], None, &Convolution::new()).relu()];
+    let graph = same(f, &[x.clone(), w.clone()]);
+    assert!(!graph.contains("relu"), "{graph}");
+    // Not if something else reads what comes before.
+    let f = |x: &[Tensor]| {
+        let y = x[0].conv2d(&x[1], None, &Convolution::new());
+        vec![y.relu(), y.sum(..)]
+    };
+    assert!(same(f, &[x, w]).contains("relu"));
+}
+
+#[test]
+fn gradients_of_maxima_are_gated_before_they_are_placed() {
+    let (x, w) = (numbers(&[3, 2, 12, 14], 1), numbers(&[5, 2, 3, 3], 2));
+    for pooling in [Pooling::new(2), Pooling::new(3).stride(2).padding(1), Pooling::new(3).stride(1)] {
+        let f = |x: &[Tensor]| {
+            let w = x[1].requires_grad();
+            let loss = x[0].conv2d(&w, None, &Convolution::new()).relu().max_pool2d(&pooling).square().sum(..);
+            vec![loss.backward().of(&w).unwrap().clone(), loss]
+        };
+        let graph = same(f, &[x.clone(), w.clone()]);
+        // The gate is the one line with that name; of the two poolings the second places.
+        let (gate, place) = (graph.find("relu_grad").unwrap(), graph.rfind("max_pool2d").unwrap());
+        assert!(gate < place, "{graph}");
+    }
 }

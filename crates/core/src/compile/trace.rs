@@ -5,7 +5,7 @@
 use super::graph::{Effect, Equation, Graph, Operand, Value, ValueId, What};
 use crate::op::Op;
 use crate::tensor::{Buffer, Data, Layout, Meta, TracedId};
-use crate::{Error, Mode, Param, Result, Tensor, scope};
+use crate::{DType, Error, Mode, Param, Result, Tensor, scope};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -20,6 +20,8 @@ thread_local! {
 /// A recording in progress.
 struct Trace {
     number: u64,
+    /// Whether parameters are taken for constants.
+    inference: bool,
     graph: Graph,
     /// The present values of the parameters that were met, by [`Param::key`].
     current: HashMap<usize, Tensor>,
@@ -31,18 +33,36 @@ struct Trace {
 /// What a graph takes for granted besides the shapes of its arguments.
 #[derive(Default)]
 pub(crate) struct Guards {
-    params: Vec<(Param, Layout, crate::DType, bool)>,
+    params: Vec<Guard>,
     modes: Vec<(Mode, bool)>,
     seen: HashSet<usize>,
+}
+
+/// A parameter as it was met.
+struct Guard {
+    param: Param,
+    layout: Layout,
+    dtype: DType,
+    trainable: bool,
+    /// The value, where it is taken for a constant.
+    constant: Option<Arc<Buffer>>,
+}
+
+impl Guard {
+    fn holds(&self) -> bool {
+        let same = |value: &Tensor| {
+            let constant = self.constant.as_ref().is_none_or(|buffer| Arc::ptr_eq(buffer, &value.0.data.buffer));
+            constant && *value.layout() == self.layout && value.dtype() == self.dtype
+        };
+        self.param.is_trainable() == self.trainable && self.param.with(same)
+    }
 }
 
 impl Guards {
     /// Whether parameters have the shapes, and layers the modes, that they had when the function was traced.
     pub(crate) fn hold(&self) -> bool {
-        let param = |(param, layout, dtype, trainable): &(Param, Layout, crate::DType, bool)| {
-            param.is_trainable() == *trainable && param.with(|t| t.layout() == layout && t.dtype() == *dtype)
-        };
-        self.modes.iter().all(|(mode, training)| mode.is_training() == *training) && self.params.iter().all(param)
+        self.modes.iter().all(|(mode, training)| mode.is_training() == *training)
+            && self.params.iter().all(Guard::holds)
     }
 }
 
@@ -64,8 +84,13 @@ pub fn outside_trace<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// The graph of `f` for arguments of these shapes and types, and what it takes for granted.
-pub(crate) fn trace(arguments: &[Meta], f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>) -> Result<(Graph, Guards)> {
+/// The graph of `f` for arguments of these shapes and types, and what it takes for granted; for inference, that includes
+/// the values of parameters.
+pub(crate) fn trace(
+    arguments: &[Meta],
+    inference: bool,
+    f: impl FnOnce(&[Tensor]) -> Result<Vec<Tensor>>,
+) -> Result<(Graph, Guards)> {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     struct Leave;
     impl Drop for Leave {
@@ -77,7 +102,7 @@ pub(crate) fn trace(arguments: &[Meta], f: impl FnOnce(&[Tensor]) -> Result<Vec<
     let number = NUMBERS.fetch_add(1, Relaxed);
     let graph = Graph { values: Vec::new(), equations: Vec::new(), inputs: Vec::new(), outputs: Vec::new() };
     let (current, born, guards) = Default::default();
-    TRACE.replace(Some(Trace { number, graph, current, born, guards }));
+    TRACE.replace(Some(Trace { number, inference, graph, current, born, guards }));
     TRACING.set(true);
     let _leave = Leave;
     let inputs = with(|trace| {
@@ -156,9 +181,11 @@ impl Trace {
     }
 
     /// Notes how a parameter looks, when it is first met.
-    fn guard(&mut self, param: &Param, value: &Tensor) {
+    fn guard(&mut self, param: &Param, value: &Tensor, constant: bool) {
         if self.guards.seen.insert(param.key()) {
-            self.guards.params.push((param.clone(), value.layout().clone(), value.dtype(), param.is_trainable()));
+            let constant = constant.then(|| value.0.data.buffer.clone());
+            let (layout, dtype, trainable) = (value.layout().clone(), value.dtype(), param.is_trainable());
+            self.guards.params.push(Guard { param: param.clone(), layout, dtype, trainable, constant });
         }
     }
 }
@@ -174,13 +201,18 @@ pub(crate) fn equation(op: &Arc<dyn Op>, inputs: &[&Tensor], metas: &[Meta]) -> 
     })?
 }
 
-/// The value that a parameter has at this point of the trace; `real` is the one it has now.
-pub(crate) fn load(param: &Param, real: &Tensor) -> Tensor {
+/// The value that a parameter has at this point of the trace; `real` is the one it has now. One that `changes` from run
+/// to run is no constant in inference either.
+pub(crate) fn load(param: &Param, real: &Tensor, changes: bool) -> Tensor {
     let loaded = with(|trace| {
         if let Some(current) = trace.current.get(&param.key()) {
             return current.clone();
         }
-        trace.guard(param, real);
+        let constant = trace.inference && !changes;
+        trace.guard(param, real, constant);
+        if constant {
+            return real.detach();
+        }
         let data = trace.fresh(real.meta());
         let number = trace.graph.values.len() - 1;
         let value = &mut trace.graph.values[number];
@@ -207,7 +239,7 @@ pub(crate) fn store(param: &Param, value: &Tensor) -> Result<()> {
     with(|trace| {
         let operand = trace.operand(value)?;
         if !trace.born.contains_key(&param.key()) {
-            param.with(|real| trace.guard(param, real));
+            param.with(|real| trace.guard(param, real, false));
             trace.push(What::Store(param.clone()), vec![operand], Vec::new());
         }
         trace.current.insert(param.key(), param.attach(value.0.data.clone()));

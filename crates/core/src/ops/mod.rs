@@ -78,6 +78,7 @@ ops! {
 
 /// What an op's file needs.
 mod prelude {
+    pub(crate) use crate::compile::Rewrites;
     pub(crate) use crate::grad::{Grad, Grads};
     pub(crate) use crate::onnx::{Attribute, Value, Values, Writer};
     pub(crate) use crate::op::{

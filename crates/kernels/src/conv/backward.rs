@@ -2,7 +2,7 @@
 
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
-use super::{ConvShape, channels, depthwise, few, images};
+use super::{ConvShape, Finish, Weight, channels, depthwise, few, images};
 use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -127,10 +127,11 @@ fn phase<T: Element>(shape: &ConvShape, axes: &[Axis; 3], dy: &[T], weight: &[T]
                 }
             }
         });
+        let nothing = Finish { bias: None, bounds: None };
         if shape.is_depthwise() {
-            depthwise::convolve(shape.batch, shape.groups, window, dy, to, None, dx);
+            depthwise::convolve(shape.batch, shape.groups, window, dy, to, nothing, dx);
         } else {
-            convolve(&mirrored, window, dy, to, None, dx);
+            convolve(&mirrored, window, dy, Weight::Plain(to), nothing, dx);
         }
     });
 }

@@ -6,7 +6,7 @@
 
 use super::taps::{Axis, Taps};
 use super::{ConvShape, images};
-use crate::gemm::{Element, Step, Tile, Walk, transpose};
+use crate::gemm::{Element, Next, Step, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::isa;
@@ -185,7 +185,7 @@ impl<T: Element> Products<'_, T> {
                 table: steps.as_ptr(),
                 c: [begin, begin.wrapping_add(one)],
                 c_row,
-                next_c: std::ptr::null(),
+                next: Next::NONE,
                 lanes: [columns.min(one), columns.saturating_sub(one)],
                 resume: false,
                 row_bias: [std::ptr::null(); 2],

@@ -1,8 +1,8 @@
 //! Depthwise convolutions: one input and one output channel a group. There is nothing to multiply as a matrix; each
 //! output row is the sum of shifted input rows, element by element, in the order of the kernel.
 
-use super::ConvShape;
 use super::window::{Copied, Window};
+use super::{ConvShape, Finish};
 use crate::gemm::Element;
 use crate::scratch;
 use crate::simd::{Kernel, Simd, dispatch};
@@ -15,8 +15,8 @@ const LANES: usize = 16;
 /// Positions after which the partial sums are put aside, so that none becomes a long chain of roundings.
 const CHAIN: usize = 1 << 12;
 
-pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    convolve(shape.batch, shape.groups, shape.window(), x, weight, bias, y);
+pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], finish: Finish<T>, y: &mut [T]) {
+    convolve(shape.batch, shape.groups, shape.window(), x, weight, finish, y);
 }
 
 /// `y[image, channel] = conv(x[image, channel], weight[channel]) + bias[channel]`
@@ -26,7 +26,7 @@ pub(super) fn convolve<T: Element>(
     window: Window,
     x: &[T],
     weight: &[T],
-    bias: Option<&[T]>,
+    finish: Finish<T>,
     y: &mut [T],
 ) {
     let size = window.kernel_size();
@@ -45,10 +45,11 @@ pub(super) fn convolve<T: Element>(
                         dispatch(Plane {
                             copied: Copied::new(&window, block, 1, |_| x, copy, offsets),
                             weight: &weight[channel * size..(channel + 1) * size],
-                            bias: bias.map(|bias| bias[channel]),
+                            bias: finish.bias.map(|bias| bias[channel]),
                             y: &mut y[block.start(&window)..][..block.positions(&window)],
                         });
                     }
+                    finish.bound(y);
                 }
             });
         });

@@ -6,9 +6,9 @@
 //! packed weights with registers that a table finds; the chains run over (channel, kernel element) like those of the
 //! other convolutions, and have the same bits.
 
-use super::ConvShape;
 use super::taps::Taps;
-use crate::gemm::{Element, LANES, Tile, Walk, transpose, transpose_into};
+use super::{ConvShape, Finish};
+use crate::gemm::{Element, LANES, Next, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, parallel_for};
@@ -32,11 +32,11 @@ pub(super) fn suits(shape: &ConvShape) -> bool {
     shape.batch >= LANES / 2 && !shape.is_depthwise() && shape.x_len() > 0 && sizes.contains(&largest)
 }
 
-pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
+pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], finish: Finish<T>, y: &mut [T]) {
     let size = shape.kernel.iter().product::<usize>();
     let inputs = shape.in_channels / shape.groups;
     let weight = Weight { data: weight, size, row: inputs * size, channel: size, group: weight.len() / shape.groups };
-    let product = Sums { taps: Taps::forward(shape), batch: shape.batch, groups: shape.groups, weight, bias };
+    let product = Sums { taps: Taps::forward(shape), batch: shape.batch, groups: shape.groups, weight, finish };
     product.run(shape.in_channels, x, shape.out_channels, y);
 }
 
@@ -44,7 +44,8 @@ pub(super) fn backward_data<T: Element>(shape: &ConvShape, dy: &[T], weight: &[T
     let size = shape.kernel.iter().product::<usize>();
     let inputs = shape.in_channels / shape.groups;
     let weight = Weight { data: weight, size, row: size, channel: inputs * size, group: weight.len() / shape.groups };
-    let product = Sums { taps: Taps::backward(shape), batch: shape.batch, groups: shape.groups, weight, bias: None };
+    let finish = Finish { bias: None, bounds: None };
+    let product = Sums { taps: Taps::backward(shape), batch: shape.batch, groups: shape.groups, weight, finish };
     product.run(shape.out_channels, dy, shape.in_channels, dx);
 }
 
@@ -81,7 +82,7 @@ struct Sums<'a, T> {
     batch: usize,
     groups: usize,
     weight: Weight<'a, T>,
-    bias: Option<&'a [T]>,
+    finish: Finish<'a, T>,
 }
 
 /// Some images of the batch, and how they lie in [`LANES`] at a time.
@@ -206,6 +207,7 @@ impl<T: Element> Panel<'_, T> {
                 let count = lines.len() * width;
                 let results = &mut results[..self.rows * count * LANES];
                 self.compute(lines, lanes, results);
+                self.sums.finish.bound(results);
                 // Where the block is all there is, the rows of one image follow each other.
                 let steps = if count == positions { self.rows * count } else { count };
                 for (piece, results) in results.chunks_exact(steps * LANES).enumerate() {
@@ -226,7 +228,7 @@ impl<T: Element> Panel<'_, T> {
         let taps = &self.sums.taps;
         let [_, height, width] = taps.results();
         let c_row = lines.len() * width * LANES;
-        let bias = self.sums.bias.map_or(std::ptr::null(), |bias| bias[self.first..][..self.rows].as_ptr());
+        let bias = self.sums.finish.bias.map_or(std::ptr::null(), |bias| bias[self.first..][..self.rows].as_ptr());
         assert!(results.len() == self.rows * c_row && lanes.len() >= taps.sources() * LANES);
         let c = results.as_mut_ptr();
         for line in lines.clone() {
@@ -253,7 +255,7 @@ impl<T: Element> Panel<'_, T> {
                         table: steps.as_ptr(),
                         c: pair.map(|(result, _)| c.wrapping_add(result)),
                         c_row,
-                        next_c: std::ptr::null(),
+                        next: Next::NONE,
                         lanes: [kernels.lanes; 2],
                         resume: false,
                         row_bias: [std::ptr::null(); 2],

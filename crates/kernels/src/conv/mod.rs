@@ -25,6 +25,8 @@ mod winograd;
 
 use crate::gemm::GemmElement;
 use crate::number::Number;
+use crate::simd::{Vectorized, vectorized};
+use crate::threads::SharedMut;
 use window::Window;
 
 /// The sizes of a convolution. Convolutions in one and two dimensions have leading ones in the spatial sizes.
@@ -107,17 +109,108 @@ impl ConvShape {
     }
 }
 
+/// The weight of a forward pass.
+#[derive(Clone, Copy, Debug)]
+pub enum Weight<'a, T> {
+    /// As the shape says.
+    Plain(&'a [T]),
+    /// What [`pack`] made of it for this shape.
+    Packed(&'a [T]),
+}
+
+/// What is done to the sums of a forward pass before they are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish<'a, T> {
+    /// One value per output channel is added last …
+    pub bias: Option<&'a [T]>,
+    /// … and what is then below the first is replaced by it, what is above the second by that: `(0, ∞)` is ReLU.
+    pub bounds: Option<(T, T)>,
+}
+
+#[allow(private_bounds)]
+impl<T: Number> Finish<'_, T> {
+    /// Bounds what is otherwise finished, and still in the cache.
+    fn bound(&self, y: &mut [T]) {
+        if let Some((low, high)) = self.bounds {
+            vectorized(Bounded { y, low, high });
+        }
+    }
+
+    /// [`Finish::bound`] for `columns` elements of each of some rows.
+    ///
+    /// # Safety
+    /// The rows lie within `y`, and nobody else uses them.
+    unsafe fn bound_rows(&self, y: &SharedMut<T>, start: usize, rows: usize, row: usize, columns: usize) {
+        for i in (0..rows).filter(|_| self.bounds.is_some()) {
+            let start = start + i * row;
+            // SAFETY: the caller's promise.
+            self.bound(unsafe { y.range(start..start + columns) });
+        }
+    }
+}
+
+struct Bounded<'a, T> {
+    y: &'a mut [T],
+    low: T,
+    high: T,
+}
+
+impl<T: Number> Vectorized for Bounded<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // Comparisons that are false for NaN keep it.
+        for y in self.y {
+            let x = if *y < self.low { self.low } else { *y };
+            *y = if x > self.high { self.high } else { x };
+        }
+    }
+}
+
 /// `y = conv(x, weight) + bias`
 ///
 /// # Panics
 /// If a slice does not have the shape's length, or the channels do not divide into the groups.
 #[track_caller]
 pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: Option<&[T]>, y: &mut [T]) {
-    shape.check(x.len(), weight.len(), y.len());
-    assert!(bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
+    forward_with(shape, x, Weight::Plain(weight), Finish { bias, bounds: None }, y);
+}
+
+/// [`forward`] with a weight that may be packed, and more to finish with. The bits are those of `forward`, bounded.
+///
+/// # Panics
+/// As `forward`; or if a packed weight has not the length of [`packed_len`].
+#[track_caller]
+pub fn forward_with<T: GemmElement>(shape: &ConvShape, x: &[T], weight: Weight<T>, finish: Finish<T>, y: &mut [T]) {
+    let length = match weight {
+        Weight::Plain(weight) => weight.len(),
+        Weight::Packed(packed) => {
+            assert_eq!(Some(packed.len()), packed_len::<T>(shape), "length of the packed weight: {shape:?}");
+            shape.weight_len()
+        }
+    };
+    shape.check(x.len(), length, y.len());
+    assert!(finish.bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
     if !y.is_empty() {
-        T::forward(shape, x, weight, bias, y);
+        T::forward(shape, x, weight, finish, y);
     }
+}
+
+/// The elements that a weight takes when it is packed for the forward pass of this shape; `None` if that pass reads it as
+/// it is. The packed form is that of this shape, this machine and this version.
+pub fn packed_len<T: GemmElement>(shape: &ConvShape) -> Option<usize> {
+    if shape.y_len() == 0 { None } else { T::packed_len(shape) }
+}
+
+/// Packs a weight for [`forward_with`].
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the pass reads the weight as it is.
+#[track_caller]
+pub fn pack<T: GemmElement>(shape: &ConvShape, weight: &[T], to: &mut [T]) {
+    assert_eq!((weight.len(), Some(to.len())), (shape.weight_len(), packed_len::<T>(shape)), "lengths: {shape:?}");
+    T::pack(shape, weight, to);
 }
 
 /// `dx`, the gradient of `x` for the gradient `dy` of `y`; also the forward pass of a transposed convolution whose
@@ -149,9 +242,11 @@ pub fn backward_weight<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw:
     }
 }
 
-/// The three products, compiled in this crate and not again in every crate that calls them.
+/// The products, compiled in this crate and not again in every crate that calls them.
 pub(crate) trait Convolution: Number {
-    fn forward(shape: &ConvShape, x: &[Self], weight: &[Self], bias: Option<&[Self]>, y: &mut [Self]);
+    fn forward(shape: &ConvShape, x: &[Self], weight: Weight<Self>, finish: Finish<Self>, y: &mut [Self]);
+    fn packed_len(shape: &ConvShape) -> Option<usize>;
+    fn pack(shape: &ConvShape, weight: &[Self], to: &mut [Self]);
     fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]);
     fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]);
 }
@@ -159,11 +254,25 @@ pub(crate) trait Convolution: Number {
 macro_rules! convolution {
     ($type:ty $(, $winograd:ident)?) => {
         impl Convolution for $type {
-            fn forward(shape: &ConvShape, x: &[Self], weight: &[Self], bias: Option<&[Self]>, y: &mut [Self]) {
+            fn forward(shape: &ConvShape, x: &[Self], weight: Weight<Self>, finish: Finish<Self>, y: &mut [Self]) {
                 $(if $winograd::suits(shape) {
-                    return $winograd::forward(shape, x, weight, bias, y);
+                    return $winograd::forward(shape, x, weight, finish, y);
                 })?
-                forward::forward(shape, x, weight, bias, y);
+                forward::forward(shape, x, weight, finish, y);
+            }
+
+            fn packed_len(shape: &ConvShape) -> Option<usize> {
+                $(if $winograd::suits(shape) {
+                    return Some($winograd::packed_len(shape));
+                })?
+                forward::packed_len::<$type>(shape)
+            }
+
+            fn pack(shape: &ConvShape, weight: &[Self], to: &mut [Self]) {
+                $(if $winograd::suits(shape) {
+                    return $winograd::pack(shape, weight, to);
+                })?
+                forward::pack(shape, weight, to);
             }
 
             fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]) {

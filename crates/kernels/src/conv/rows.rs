@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::window::{Copied, Window};
-use crate::gemm::{Element, Kernels, Step, Tile, Walk, transpose};
+use crate::gemm::{Element, Kernels, Next, Step, Tile, Walk, transpose};
 use crate::threads::{SharedMut, parallel_for};
 
 /// Steps of a slab at most: two registers of positions read about 64 bytes of each from the first-level cache.
@@ -101,7 +101,7 @@ impl<T: Element> Rows<'_, T> {
                 table: table.as_ptr(),
                 c: c.map(|c| self.y.pointer().wrapping_add(c)),
                 c_row: self.c_row,
-                next_c: std::ptr::null(),
+                next: Next::NONE,
                 lanes: pair.map(|register| register.lanes),
                 resume: first > 0,
                 row_bias: [std::ptr::null(); 2],

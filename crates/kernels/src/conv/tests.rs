@@ -42,6 +42,25 @@ fn close(name: &str, shape: &ConvShape, got: &[f32], exact: &[f64], magnitude: &
     }
 }
 
+/// With a packed weight and with bounds, the results are those of [`forward`], bounded.
+fn same_otherwise(shape: &ConvShape, x: &[f32], w: &[f32], bias: &[f32], y: &[f32]) {
+    let bounds = Some((0.0, 1.5));
+    let expected: Vec<f32> = y.iter().map(|y| y.clamp(0.0, 1.5)).collect();
+    let mut packed = vec![9.0; packed_len::<f32>(shape).unwrap_or(0)];
+    let mut weights = vec![Weight::Plain(w)];
+    if !packed.is_empty() {
+        pack(shape, w, &mut packed);
+        weights.push(Weight::Packed(&packed));
+    }
+    for weight in weights {
+        let mut found = vec![9.0; y.len()];
+        forward_with(shape, x, weight, Finish { bias: Some(bias), bounds: None }, &mut found);
+        assert_eq!(found, y, "{shape:?}");
+        forward_with(shape, x, weight, Finish { bias: Some(bias), bounds }, &mut found);
+        assert_eq!(found, expected, "{shape:?}, bounded");
+    }
+}
+
 fn check(shape: &ConvShape) {
     let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
     let bias = numbers(4, shape.out_channels);
@@ -68,6 +87,7 @@ fn check(shape: &ConvShape) {
         backward_data(shape, &dy, &w, dx32);
         backward_weight(shape, &x, &dy, dw32);
         close("y", shape, y32, &y, &y_size);
+        same_otherwise(shape, &x, &w, &bias, y32);
         close("dx", shape, dx32, &dx, &dx_size);
         close("dw", shape, dw32, &dw, &dw_size);
         assert_eq!(*seen.get_or_insert(results.clone()), results, "{shape:?}");

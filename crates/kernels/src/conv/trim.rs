@@ -47,6 +47,11 @@ impl ConvShape {
 }
 
 impl Trim {
+    /// The convolution that is left.
+    pub fn shape(&self) -> ConvShape {
+        self.shape
+    }
+
     /// Calls `run` with the shape and the weight that are left.
     pub fn with_weight<T: Element>(&self, weight: &[T], run: impl FnOnce(&ConvShape, &[T])) {
         let (size, whole) = (self.shape.kernel.iter().product::<usize>(), self.whole.iter().product::<usize>());

@@ -1,33 +1,43 @@
 //! Blocking: which part of the product is computed when, by whom, and from which packed panels.
 //!
 //! k is cut into slabs that keep a panel of B in the first cache levels; a chain of multiply-adds that crosses a slab
-//! is stored in C and taken up again, so no choice made here can change a bit of the result. The larger side of C is
-//! cut into blocks, one task each, which pack their own side; the other side is packed once, by all, before.
+//! is stored in C and taken up again, so no choice made here can change a bit of the result. (That is why the number
+//! of tasks may follow the number of threads here.)
+//!
+//! A block of tiles walks along its rows panel by panel; each panel of A meets all the block's columns of B, which
+//! wait in the second-level cache. A is read where it is if its rows lie along k. The columns of B are packed by the
+//! first panel of tiles on the way, if they lie side by side. What must be transposed, widened or gathered is packed
+//! before.
 
 use std::ops::Range;
 
 use super::Init;
 use super::pack::{Lanes, Source};
-use super::tile::{Kernels, Tile, Walk};
+use super::tile::{Kernels, Next, TURN, Tile, Walk};
 use crate::number::Number;
 use crate::scratch;
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, parallel_for, threads};
 
-/// Bytes of one lane's steps in a slab: 512 f32. The panel of A, which many tiles read, then takes at most 28 KiB, and
-/// every tile has enough steps to pay for its way to C and back.
-const SLAB_BYTES: usize = 2048;
+/// Bytes of one lane's steps in a slab: 1024 f32. The more steps a tile has, the less it matters what its way to C and
+/// back costs.
+const SLAB_BYTES: usize = 4096;
 /// Steps whose lanes are copied together, panel by panel: so many streams the hardware follows. A panel by itself has
 /// a cache line or two in every page.
 const STEPS: usize = 16;
 /// Steps of all panels that are a task of copying.
 const STEPS_A_TASK: usize = 64;
-/// Columns that are packed once for all rows take at most this many bytes where the rows could be instead.
-const SHARED_COLUMNS_BYTES: usize = 1 << 20;
-/// Columns that are packed together before the tiles run over them: 512 KiB, half of a small second-level cache. Each
-/// panel of A, from further away, then serves eight or more tiles.
+/// Columns that are packed together take at most this much of the second-level cache: three quarters of a small one.
+const BLOCK_BYTES: usize = 768 << 10;
+/// More columns than this do not pay: a panel of A then serves eight or more tiles.
 const BLOCK_COLUMNS: usize = 256;
-/// Tasks that a product is cut into at least: every one of them reads all of the other side.
-const TASKS: usize = 8;
+/// The least columns of a block, for more of them read A more often …
+const NARROW_COLUMNS: usize = 128;
+/// … and the least panels of rows: the first of them, which packs B, waits for memory.
+const LOW_PANELS: usize = 9;
+/// A matrix of so many bytes is not far away when it is read again.
+const NEAR_BYTES: usize = 4 << 20;
+/// Rows that are packed together take at most this much of the second-level cache.
+const ROWS_BYTES: usize = 256 << 10;
 /// Below this many multiply-adds a product is one task: about ten microseconds of work.
 const FORK: usize = 1 << 19;
 /// The side that is packed in advance holds at most this many elements at a time.
@@ -64,14 +74,22 @@ impl<'a, T> Packed<'a, T> {
     }
 }
 
+/// The columns of a block of tiles.
+enum Columns<'a, T> {
+    /// Packed by all.
+    Shared(Packed<'a, T>),
+    /// Packed for this block, or by its first panel of rows.
+    Own(&'a mut [T]),
+}
+
 impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     /// Computes the product; forks if it is worth it.
     pub fn run(&self) {
         let panels = self.panels();
         if self.m * self.n * self.k < FORK || (panels == 1 && self.n <= self.kernels.columns()) {
             self.block(0..panels, 0..self.n, None, None);
-        } else if self.n >= self.m && !self.shares_columns() {
-            self.by_columns();
+        } else if self.n >= self.m || self.reads_a_directly() {
+            self.by_blocks();
         } else {
             self.by_rows();
         }
@@ -100,49 +118,59 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         self.block(0..self.panels(), 0..self.n, Some(packed), None);
     }
 
-    /// Whether a product with more columns than rows shares the columns nevertheless: copying them all at once reads
-    /// whole rows of B, and every task of rows finds them in the second-level cache.
-    fn shares_columns(&self) -> bool {
-        let copied = self.b.strided().is_some_and(|b| b.lane == 1) && self.a.strided().is_some_and(|a| a.step == 1);
-        copied && self.n <= 2 * self.m && self.k * self.n * size_of::<T>() <= SHARED_COLUMNS_BYTES
-    }
-
-    fn by_columns(&self) {
-        let columns = self.n.div_ceil(TASKS).next_multiple_of(self.kernels.columns()).min(BLOCK_COLUMNS);
+    /// Blocks of columns, and of rows where those would be too few for the threads: each packs its columns of B. A is
+    /// read where it is, or packed by all before.
+    fn by_blocks(&self) {
+        // What is packed on the way may be packed several times.
+        let (narrow, low) = match self.packs_on_the_way() {
+            true => (NARROW_COLUMNS, LOW_PANELS),
+            false => (2 * self.kernels.columns(), 4 * LOW_PANELS),
+        };
+        let (least, most) = (self.n.div_ceil(self.block_columns()), self.n / narrow);
+        // Whole rounds of tasks, two for each thread, so that one that is late is helped by the others.
+        let tasks = if threads() == 1 { 1 } else { 2 * threads() };
+        let across = least.next_multiple_of(tasks).min(most.max(least));
+        let tiles = self.n.div_ceil(self.kernels.columns());
+        let column = |block: usize| self.n.min(tiles * block / across * self.kernels.columns());
         let at_once = (SHARED_ELEMENTS / self.k / self.kernels.rows()).max(1);
         for first in (0..self.panels()).step_by(at_once) {
             let panels = first..(first + at_once).min(self.panels());
-            let rows = self.row(panels.start)..self.row(panels.end);
-            let compute = |packed: Option<Packed<T>>| {
-                parallel_for(self.n.div_ceil(columns), |i| {
-                    let columns = i * columns..self.n.min((i + 1) * columns);
-                    self.block(panels.clone(), columns, packed, None);
+            let down = tasks.div_ceil(across).min(panels.len() / low).max(1);
+            self.with_packed_rows(panels.clone(), |packed| {
+                parallel_for(across * down, |i| {
+                    let (x, y) = (i / down, i % down);
+                    let part = panels.len() * y / down..panels.len() * (y + 1) / down;
+                    let part = panels.start + part.start..panels.start + part.end;
+                    self.block(part, column(x)..column(x + 1), packed, None);
                 });
-            };
-            if self.reads_a_directly() {
-                compute(None);
-                continue;
-            }
-            scratch::with(rows.len() * self.k, |data| {
-                let shared = SharedMut::new(data);
-                self.pack_shared(panels.len(), self.a.strided(), |p, k, steps| {
-                    let panel = self.row(panels.start + p)..self.row(panels.start + p + 1);
-                    let start = k.start * rows.len()
-                        + (panel.start - rows.start) * k.len()
-                        + (steps.start - k.start) * panel.len();
-                    // SAFETY: panels of different lanes or slabs do not overlap.
-                    let to = unsafe { shared.range(start..start + panel.len() * steps.len()) };
-                    self.a.pack(steps, panel.clone(), panel.len(), to);
-                });
-                compute(Some(Packed { data, first: rows.start, extent: rows.len() }));
             });
         }
+    }
+
+    /// Calls `compute` with the rows of `panels`, packed unless they are read where they are.
+    fn with_packed_rows(&self, panels: Range<usize>, compute: impl Fn(Option<Packed<T>>)) {
+        if self.reads_a_directly() {
+            return compute(None);
+        }
+        let rows = self.row(panels.start)..self.row(panels.end);
+        scratch::with(rows.len() * self.k, |data| {
+            let shared = SharedMut::new(data);
+            self.pack_shared(panels.len(), self.a.strided(), |p, k, steps| {
+                let panel = self.row(panels.start + p)..self.row(panels.start + p + 1);
+                let start =
+                    k.start * rows.len() + (panel.start - rows.start) * k.len() + (steps.start - k.start) * panel.len();
+                // SAFETY: panels of different lanes or slabs do not overlap.
+                let to = unsafe { shared.range(start..start + panel.len() * steps.len()) };
+                self.a.pack(steps, panel.clone(), panel.len(), to);
+            });
+            compute(Some(Packed { data, first: rows.start, extent: rows.len() }));
+        });
     }
 
     fn by_rows(&self) {
         let width = self.kernels.columns();
         let rows = self.kernels.rows();
-        let each = (self.m.div_ceil(16 * rows)).min(128 / rows).max(1);
+        let each = (self.m.div_ceil(16 * rows)).min(ROWS_BYTES / size_of::<T>() / self.slab() / rows).max(1);
         let panels = self.panels();
         // An even number, for two threads are the least there are.
         let tasks = panels.div_ceil(each).next_multiple_of(2).min(panels);
@@ -213,7 +241,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         let rows = self.row(panels.end) - first_row;
         let own_a = a.is_none() && !self.reads_a_directly();
         // With one panel of rows every panel of B is used once: straight from the first-level cache.
-        let width = if panels.len() == 1 { self.kernels.columns() } else { BLOCK_COLUMNS };
+        let width = if panels.len() == 1 { self.kernels.columns() } else { self.block_columns() };
         let own_b = if b.is_some() { 0 } else { width.min(columns.len().next_multiple_of(self.kernels.lanes)) };
         scratch::with(if own_a { rows * slab } else { 0 }, |a_space| {
             scratch::with(own_b * slab, |b_space| {
@@ -230,9 +258,9 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     for from in columns.clone().step_by(width) {
                         let columns = from..columns.end.min(from + width);
                         if b.is_none() {
-                            self.pack_columns(k.clone(), columns.clone(), b_space);
+                            self.pack_columns(panels.len(), k.clone(), columns.clone(), b_space);
                         }
-                        let b = b.unwrap_or(Packed { data: &*b_space, first: from, extent: 0 });
+                        let b = b.map_or(Columns::Own(&mut *b_space), Columns::Shared);
                         self.tiles(k.clone(), panels.clone(), columns, a, b);
                     }
                 }
@@ -240,15 +268,16 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         });
     }
 
-    /// Packs the panels of B that the tiles will not read from the matrix itself.
-    fn pack_columns(&self, k: Range<usize>, columns: Range<usize>, to: &mut [T]) {
+    /// Packs the panels of B that the tiles of `panels` panels of rows will not read from the matrix itself.
+    fn pack_columns(&self, panels: usize, k: Range<usize>, columns: Range<usize>, to: &mut [T]) {
         let width = self.kernels.columns();
         let at_once = self.steps_at_once(self.b.strided());
         for first in k.clone().step_by(at_once) {
             let steps = first..k.end.min(first + at_once);
             for j in columns.clone().step_by(width) {
                 let lanes = j..columns.end.min(j + width);
-                if !(self.reads_b_directly() && lanes.len() == width) {
+                let reads = self.reads_b_directly() || (panels > 1 && self.packs_on_the_way());
+                if !(reads && lanes.len() == width) {
                     let padded = lanes.len().next_multiple_of(self.kernels.lanes);
                     let start = (j - columns.start) * k.len() + (first - k.start) * padded;
                     self.b.pack(steps.clone(), lanes, padded, &mut to[start..start + steps.len() * padded]);
@@ -258,24 +287,47 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     }
 
     /// Runs the tiles of one slab over `panels × columns`.
-    fn tiles(&self, k: Range<usize>, panels: Range<usize>, columns: Range<usize>, a: Option<Packed<T>>, b: Packed<T>) {
+    fn tiles(
+        &self,
+        k: Range<usize>,
+        panels: Range<usize>,
+        columns: Range<usize>,
+        a: Option<Packed<T>>,
+        mut b: Columns<T>,
+    ) {
         let width = self.kernels.columns();
         let last = k.end == self.k;
-        for p in panels {
+        let packs = panels.len() > 1 && self.packs_on_the_way();
+        for p in panels.clone() {
             let rows = self.row(p)..self.row(p + 1);
             for j in columns.clone().step_by(width) {
                 let lanes = j..columns.end.min(j + width);
                 let padded = lanes.len().next_multiple_of(self.kernels.lanes);
+                let (mut next_a, a_turn) = (std::ptr::null(), TURN * rows.len() * width / columns.len());
                 let (a, a_row, a_step) = match (a, self.a.strided()) {
-                    (Some(packed), _) => (packed.panel(&k, rows.start), 1, rows.len()),
+                    (Some(packed), _) => {
+                        let panel = packed.panel(&k, rows.start);
+                        // Every tile of these rows asks for a part of the next panel, which lies behind this one.
+                        let part = rows.len() * k.len() * (j - columns.start) / columns.len();
+                        next_a = panel.as_ptr().wrapping_add(rows.len() * k.len() + part);
+                        (panel, 1, rows.len())
+                    }
                     (None, Some(a)) => (&a.data[rows.start * a.lane + k.start * a.step..], a.lane, a.step),
                     (None, None) => unreachable!("a source without strides is always packed"),
                 };
-                let (b, b_step) = match self.b.strided() {
-                    Some(b) if self.reads_b_directly() && lanes.len() == width => {
-                        (&b.data[k.start * b.step + j..], b.step)
+                let at = (j - columns.start) * k.len();
+                let (mut b_step, mut pack) = (padded, None);
+                let b = match (self.b.strided(), &mut b) {
+                    (Some(b), _) if self.reads_b_directly() && lanes.len() == width => {
+                        b_step = b.step;
+                        &b.data[k.start * b.step + j..]
                     }
-                    _ => (b.panel(&k, j), padded),
+                    (Some(b), Columns::Own(space)) if packs && p == panels.start && lanes.len() == width => {
+                        (b_step, pack) = (b.step, Some(space[at..at + k.len() * width].as_mut_ptr()));
+                        &b.data[k.start * b.step + j..]
+                    }
+                    (_, Columns::Own(space)) => &space[at..],
+                    (_, Columns::Shared(packed)) => packed.panel(&k, j),
                 };
                 let (row_bias, col_bias) = match self.init {
                     Init::RowBias(bias) if last => (bias[lanes.clone()].as_ptr(), std::ptr::null()),
@@ -299,15 +351,20 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row: self.c_row,
-                    next_c: self.c.pointer().wrapping_add(next),
+                    next: Next { c: self.c.pointer().wrapping_add(next), a: next_a, a_turn },
                     lanes: [lanes.len().min(one), lanes.len().saturating_sub(one)],
                     resume: k.start > 0 || matches!(self.init, Init::Accumulate),
                     row_bias: [row_bias, second(row_bias)],
                     col_bias,
                 };
-                let walk = if a_row == 1 && a_step == rows.len() { Walk::Packed } else { Walk::Strides };
+                let walk = if a_row == 1 { Walk::Packed } else { Walk::Rows };
                 // SAFETY: the slices above hold a panel each, the assertion covers C, and a task owns its tiles.
-                unsafe { self.kernels.compute(rows.len(), padded / one, walk, &tile) };
+                unsafe {
+                    match pack {
+                        Some(to) => self.kernels.compute_and_pack(rows.len(), walk, &tile, to),
+                        None => self.kernels.compute(rows.len(), padded / one, walk, &tile),
+                    }
+                }
             }
         }
     }
@@ -316,6 +373,12 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
     fn slab(&self) -> usize {
         let most = SLAB_BYTES / size_of::<T>();
         self.k.div_ceil(self.k.div_ceil(most)).next_multiple_of(8)
+    }
+
+    /// Columns that are packed together.
+    fn block_columns(&self) -> usize {
+        let fit = BLOCK_BYTES / size_of::<T>() / self.slab() / self.kernels.columns();
+        (fit * self.kernels.columns()).clamp(self.kernels.columns(), BLOCK_COLUMNS)
     }
 
     fn panels(&self) -> usize {
@@ -327,9 +390,18 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         self.m * panel / self.panels()
     }
 
-    /// Packing A pays when its panels are read more than a few times.
+    /// Rows of A that lie along k are read where they are, unless many blocks of columns fetch them from memory: panels
+    /// come evenly, asked for by the tiles before. Of a transpose every step is in another page: it is packed, unless
+    /// it is read a few times only.
     fn reads_a_directly(&self) -> bool {
-        self.a.strided().is_some() && self.n <= 2 * self.kernels.columns()
+        let near = self.m * self.k * size_of::<T>() <= NEAR_BYTES || self.n < 4 * BLOCK_COLUMNS;
+        let few = self.n <= 2 * self.kernels.columns();
+        self.a.strided().is_some_and(|a| (a.step == 1 && near) || (a.lane == 1 && few))
+    }
+
+    /// Whether the first panel of rows packs B as it reads it: where its columns lie side by side.
+    fn packs_on_the_way(&self) -> bool {
+        self.b.strided().is_some_and(|b| b.lane == 1) && !self.reads_b_directly()
     }
 
     /// Packing B pays when its panels are read more than a few times and do not stay in the first-level cache.

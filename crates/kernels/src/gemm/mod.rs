@@ -24,7 +24,7 @@ pub(crate) use dot::{DotKernels, Dots, LANES};
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 use small::Small;
-pub(crate) use tile::{Kernels, Step, Tile, Walk};
+pub(crate) use tile::{Kernels, Next, Step, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.

@@ -2,7 +2,7 @@
 
 use super::Element;
 use super::pack::{Lanes, Source};
-use super::tile::{Kernels, Tile, Walk};
+use super::tile::{Kernels, Next, Tile, Walk};
 use crate::threads::{SharedMut, parallel_for};
 
 /// B `[k, n]` in panels as wide as the tiles, each with all its steps one after the other.
@@ -68,14 +68,14 @@ impl<'a, T: Element> Prepacked<'a, T> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row,
-                    next_c: std::ptr::null(),
+                    next: Next::NONE,
                     lanes: [columns.min(one), columns.saturating_sub(one)],
                     resume: false,
                     row_bias: [row_bias, second(row_bias)],
                     col_bias: std::ptr::null(),
                 };
                 // SAFETY: the assertions above cover A, C and the bias, the slice of panels covers B.
-                unsafe { self.kernels.compute(rows.len(), padded / one, Walk::Strides, &tile) };
+                unsafe { self.kernels.compute(rows.len(), padded / one, Walk::Rows, &tile) };
             }
         }
     }

@@ -3,12 +3,14 @@
 //! A tile reads A as it lies, row by row or transposed, and B where its columns lie together: the gradients of a dense
 //! layer are computed without moving an element first. Where the columns of B do not lie together (`x·Wᵀ`), one side
 //! has to be transposed. That is the smaller one: for few rows it is A, and then the product is computed mirrored,
-//! `Cᵀ = Bᵀ·Aᵀ`. Multiplication commutes and every chain keeps its order, so neither choice changes a bit.
+//! `Cᵀ = Bᵀ·Aᵀ`. So is one of few columns, which would leave the registers half empty. Multiplication commutes and every
+//! chain keeps its order, so neither choice changes a bit.
 
 use std::ops::Range;
 
 use super::pack::{Lanes, Source};
-use super::tile::{Kernels, Tile, Walk};
+use super::tile::{Kernels, Next, Tile, Walk};
+use super::transpose::transpose_into;
 use super::{Element, Init};
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
@@ -19,6 +21,8 @@ const LARGE: usize = 1 << 23;
 const FORK: usize = 3 << 18;
 /// Steps from which on a mirrored product pays for its scattered stores.
 const MIRROR: usize = 128;
+/// How many times as long as wide a result is that is better computed across.
+const NARROW: usize = 8;
 /// The first-level cache maps addresses that are this many bytes apart to one set …
 const PERIOD: usize = 4096;
 /// … of which a tile may use this many ways: an eight-way cache keeps some for the other operand.
@@ -47,7 +51,9 @@ impl<T: Element> Small<'_, T> {
     pub fn plan(self) -> Option<Self> {
         let Small { m, n, k, a, b, .. } = self;
         let accumulates = matches!(self.init, Init::Accumulate);
-        let mirror = b.lane != 1 && k >= MIRROR && !accumulates && (a.lane == 1 || self.tasks() * m < n);
+        let transposes_less = b.lane != 1 && k >= MIRROR && (a.lane == 1 || self.tasks() * m < n);
+        let fills_registers = a.lane == 1 && n <= self.kernels.lanes && m >= NARROW * n;
+        let mirror = !accumulates && (transposes_less || fills_registers);
         let this = if mirror { self.mirror() } else { self };
         // Rows are read along: a line of each has to stay in the cache. Of a transpose a step's line is read once.
         let along = this.a.step == 1 && fits_ways::<T>(this.a.lane, this.kernels.rows());
@@ -80,8 +86,10 @@ impl<T: Element> Small<'_, T> {
     /// a dense layer's weight computes half of its outputs and half of its gradient.
     pub fn run(&self) {
         let tasks = self.tasks();
-        let in_place = self.b.lane == 1 && fits_ways::<T>(self.b.step, self.k);
-        let down = if in_place || self.mirrored { tasks.min(self.m.div_ceil(8)) } else { 1 };
+        let beside = self.b.lane == 1;
+        let in_place = beside && fits_ways::<T>(self.b.step, self.k);
+        let halves = (in_place || self.mirrored) && self.m > self.kernels.rows();
+        let down = if halves { tasks.min(self.m.div_ceil(8)) } else { 1 };
         let (width, lanes) = (self.kernels.columns(), self.kernels.lanes);
         let registers = self.n.div_ceil(lanes);
         let across = (tasks / down).min(registers);
@@ -93,27 +101,32 @@ impl<T: Element> Small<'_, T> {
             for first in registers.clone().step_by(width / lanes) {
                 let columns = first * lanes..self.n.min((first * lanes + width).min(registers.end * lanes));
                 let padded = columns.len().next_multiple_of(lanes);
-                let tiles = |b: &[T], b_step: usize| {
-                    for panel in 0..panels {
-                        let panel = part(panel, panels, rows.len());
-                        self.tile(rows.start + panel.start..rows.start + panel.end, columns.clone(), b, b_step);
-                    }
+                let tile = |panel: usize, b: &[T], b_step: usize, pack: Option<&mut [T]>| {
+                    let panel = part(panel, panels, rows.len());
+                    let rows = rows.start + panel.start..rows.start + panel.end;
+                    self.tile(rows, columns.clone(), b, b_step, pack);
                 };
-                if in_place && padded == columns.len() {
-                    tiles(&self.b.data[columns.start..], self.b.step);
-                } else {
-                    // A tile reads whole registers of neighbouring columns, and again for every panel of rows.
-                    scratch::with(padded * self.k, |space| {
-                        self.b.pack(0..self.k, columns.clone(), padded, space);
-                        tiles(space, padded);
-                    });
+                if padded == columns.len() && (in_place || (beside && panels == 1)) {
+                    let b = &self.b.data[columns.start..];
+                    (0..panels).for_each(|panel| tile(panel, b, self.b.step, None));
+                    continue;
                 }
+                // A tile reads whole registers of neighbouring columns, and again for every panel of rows.
+                scratch::with(padded * self.k, |space| {
+                    let packs = beside && columns.len() == width;
+                    if packs {
+                        tile(0, &self.b.data[columns.start..], self.b.step, Some(&mut *space));
+                    } else {
+                        self.b.pack(0..self.k, columns.clone(), padded, space);
+                    }
+                    (usize::from(packs)..panels).for_each(|panel| tile(panel, space, padded, None));
+                });
             }
         });
     }
 
-    /// One tile of C; step `s` of its columns of B is at `b[s·b_step]`.
-    fn tile(&self, rows: Range<usize>, columns: Range<usize>, b: &[T], b_step: usize) {
+    /// One tile of C; step `s` of its columns of B is at `b[s·b_step]`. A tile of two whole registers can pack them.
+    fn tile(&self, rows: Range<usize>, columns: Range<usize>, b: &[T], b_step: usize, pack: Option<&mut [T]>) {
         let (k, lanes) = (self.k, self.kernels.lanes);
         let registers = columns.len().div_ceil(lanes);
         let a = &self.a.data[rows.start * self.a.lane..];
@@ -125,7 +138,11 @@ impl<T: Element> Small<'_, T> {
             Init::ColBias(bias) => (std::ptr::null(), bias[rows.clone()].as_ptr()),
             Init::Zero | Init::Accumulate => (std::ptr::null(), std::ptr::null()),
         };
-        let walk = if self.a.lane == 1 { Walk::Packed } else { Walk::Strides };
+        let walk = if self.a.lane == 1 { Walk::Packed } else { Walk::Rows };
+        let pack = pack.map(|to| {
+            assert!(columns.len() == self.kernels.columns() && to.len() == k * columns.len());
+            to.as_mut_ptr()
+        });
         let compute = |c: *mut T, c_row: usize| {
             let tile = Tile {
                 k,
@@ -137,14 +154,19 @@ impl<T: Element> Small<'_, T> {
                 table: std::ptr::null(),
                 c: [c, c.wrapping_add(lanes)],
                 c_row,
-                next_c: std::ptr::null(),
+                next: Next::NONE,
                 lanes: [columns.len().min(lanes), columns.len().saturating_sub(lanes)],
                 resume: matches!(self.init, Init::Accumulate),
                 row_bias: [row_bias, second(row_bias)],
                 col_bias,
             };
-            // SAFETY: the assertions cover A and B, and the caller C.
-            unsafe { self.kernels.compute(rows.len(), registers, walk, &tile) };
+            // SAFETY: the assertions cover A, B and its copy, and the caller C.
+            unsafe {
+                match pack {
+                    Some(to) => self.kernels.compute_and_pack(rows.len(), walk, &tile, to),
+                    None => self.kernels.compute(rows.len(), registers, walk, &tile),
+                }
+            }
         };
         if self.mirrored {
             let mut block = [T::default(); TILE];
@@ -161,12 +183,12 @@ impl<T: Element> Small<'_, T> {
 
     /// Stores a tile whose rows are columns of C.
     fn store_mirrored(&self, rows: Range<usize>, columns: Range<usize>, block: &[T; TILE]) {
-        let width = self.kernels.columns();
-        for (j, column) in columns.enumerate() {
-            let start = self.c_start + column * self.m + rows.start;
-            // SAFETY: a task owns its tiles, whose elements no other range holds.
-            let row = unsafe { self.c.range(start..start + rows.len()) };
-            row.iter_mut().enumerate().for_each(|(i, c)| *c = block[i * width + j]);
+        let (width, start) = (self.kernels.columns(), self.c_start + columns.start * self.m + rows.start);
+        assert!(start + (columns.len() - 1) * self.m + rows.len() <= self.c.len());
+        // SAFETY: just checked; a task owns its tiles, whose elements nobody else uses.
+        unsafe {
+            let to = self.c.pointer().add(start);
+            transpose_into(block, |row| row * width, rows.len(), columns.len(), to, self.m);
         }
     }
 }

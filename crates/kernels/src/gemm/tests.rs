@@ -119,6 +119,19 @@ fn large_shapes_equal_the_chain() {
     // Too large for one cache, and k is cut: chains rest in C between the slabs.
     check::<f32>(130, 190, 1100, false, false, Start::Accumulate);
     check::<f32>(190, 130, 1100, false, true, Start::RowBias);
+    // Rows of B in a few sets of the cache only: the first panel of rows packs them, and one alone reads them there.
+    for m in [10, 40] {
+        check::<f32>(m, 1024, 30, false, false, Start::ColBias);
+        check::<f64>(m, 1024, 30, true, false, Start::RowBias);
+    }
+    // Few columns of a transpose: computed mirrored.
+    for start in [Start::Zero, Start::Accumulate, Start::RowBias, Start::ColBias] {
+        check::<f32>(300, 10, 90, true, false, start);
+        check::<f64>(300, 7, 90, true, true, start);
+    }
+    // Blocks of columns, and of rows.
+    check::<f32>(600, 300, 70, false, true, Start::RowBias);
+    check::<f32>(600, 700, 70, true, false, Start::Accumulate);
     // Copied a few steps at a time: the columns that all rows share, and those of each task.
     check::<f64>(130, 190, 600, false, false, Start::ColBias);
     check::<f64>(130, 300, 600, true, false, Start::RowBias);

@@ -18,9 +18,8 @@ pub(crate) struct Tile<T> {
     /// Row `i` of each register of C is at `c + i·c_row`.
     pub c: [*mut T; 2],
     pub c_row: usize,
-    /// For [`Walk::Packed`]: where the tile that comes next begins in C, or null. Its rows are brought near while this
-    /// tile is computed, and so is the panel of A behind this one.
-    pub next_c: *const T,
+    /// What comes after this tile.
+    pub next: Next<T>,
     /// Columns of each register that exist in C; B has all of them.
     pub lanes: [usize; 2],
     /// Continue the chains that C holds instead of starting at zero.
@@ -29,6 +28,22 @@ pub(crate) struct Tile<T> {
     pub row_bias: [*const T; 2],
     /// One value per row, or null; added after the last step.
     pub col_bias: *const T,
+}
+
+/// What is brought near while a tile computes, for [`Walk::Packed`]: the hardware foresees neither.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Next<T> {
+    /// Where the next tile begins in C, or null.
+    pub c: *const T,
+    /// A part of the next panel of A, or null.
+    pub a: *const T,
+    /// Elements of that part per [`TURN`] steps of this tile.
+    pub a_turn: usize,
+}
+
+impl<T> Next<T> {
+    /// Nothing.
+    pub const NONE: Next<T> = Next { c: std::ptr::null(), a: std::ptr::null(), a_turn: 0 };
 }
 
 /// One step of a tile that does not find its operands in a row.
@@ -43,9 +58,9 @@ pub(crate) struct Step {
 /// How a tile goes from step to step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Walk {
-    /// A and B by their strides.
-    Strides,
-    /// The rows of A lie side by side, as in a packed panel; steps by their strides.
+    /// The steps of A lie side by side, as in a row-major matrix; its rows by their stride.
+    Rows,
+    /// The rows of A lie side by side, as in a packed panel; steps by their stride.
     Packed,
     /// A is a packed panel; the table says where the steps are in both.
     Table,
@@ -53,7 +68,7 @@ pub(crate) enum Walk {
 
 /// # Safety
 /// The instruction set of the kernel is available, and every pointer of the tile is valid for the tile's size.
-type TileFn<T> = unsafe fn(&Tile<T>);
+type TileFn<T> = unsafe fn(&Tile<T>, *mut T);
 
 /// The tiles of one instruction set.
 pub(crate) struct Kernels<T: 'static> {
@@ -61,6 +76,8 @@ pub(crate) struct Kernels<T: 'static> {
     pub lanes: usize,
     /// `tiles[rows - 1][registers - 1][walk]`.
     tiles: &'static [[[TileFn<T>; 3]; 2]],
+    /// Those of two registers that pack B: `packing[rows - 1][walk]`.
+    packing: &'static [[TileFn<T>; 2]],
 }
 
 impl<T> Kernels<T> {
@@ -80,13 +97,31 @@ impl<T> Kernels<T> {
     /// As [`TileFn`]; B has `registers · lanes` columns, C those that `lanes` of the tile says, A is what `walk` says.
     pub unsafe fn compute(&self, rows: usize, registers: usize, walk: Walk, tile: &Tile<T>) {
         // SAFETY: the caller's promise.
-        unsafe { self.tiles[rows - 1][registers - 1][walk as usize](tile) }
+        unsafe { self.tiles[rows - 1][registers - 1][walk as usize](tile, std::ptr::null_mut()) }
+    }
+
+    /// As [`compute`](Self::compute) for two registers whose columns lie side by side; their steps are stored at `to`,
+    /// one after the other, as the tiles below want to read them. So a matrix is packed at no cost but the way to
+    /// memory.
+    ///
+    /// # Safety
+    /// As [`compute`](Self::compute), and there is room for `k` steps at `to`. No walk along a table.
+    pub unsafe fn compute_and_pack(&self, rows: usize, walk: Walk, tile: &Tile<T>, to: *mut T) {
+        // SAFETY: the caller's promise.
+        unsafe { self.packing[rows - 1][walk as usize](tile, to) }
     }
 }
 
-/// Steps that a packed panel of A is read ahead: every tile but those of the next panel finds its own in the
-/// first-level cache, and the next panel, in the third level or in memory, takes a few hundred cycles to come.
-const AHEAD: usize = 128;
+/// Steps of one turn of the loop. The fewer additions and branches there are beside the multiply-adds, the better.
+pub(super) const TURN: usize = 4;
+/// Steps that B is asked for ahead: it comes from the second-level cache, whose delay the processor does not hide.
+const B_AHEAD: usize = 8;
+/// The same while B is packed, for it comes from further away.
+const B_FAR_AHEAD: usize = 16;
+/// Tiles of fewer steps ask for nothing: most of it would lie behind their end.
+const SHORT: usize = 32;
+/// Steps that a packed panel of A is asked for ahead. (The rows of an unpacked one the hardware follows by itself.)
+const A_AHEAD: usize = 16;
 
 /// Asks for a cache line that is needed soon; any address will do.
 #[inline(always)]
@@ -96,6 +131,19 @@ pub(super) fn prefetch<T>(line: *const T) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
+/// The same for one that is needed later, and is to wait in the second-level cache.
+#[inline(always)]
+fn prefetch_far<T>(line: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction, and it never faults.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = line;
@@ -121,7 +169,10 @@ fn opaque<T>(pointer: *const T) -> *const T {
 /// live in memory.
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<V::Element>) {
+unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK: usize, const PACKS: bool>(
+    t: &Tile<V::Element>,
+    mut to: *mut V::Element,
+) {
     // SAFETY: all addresses lie inside the panels and the tile of C (the contract of `TileFn`).
     unsafe {
         let mut acc = [[V::splat(V::Element::default()); REGISTERS]; ROWS];
@@ -134,60 +185,107 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 }
             }
         }
-        let a_row = if WALK == Walk::Strides as usize { t.a_row } else { 1 };
-        let a_step = t.a_step;
-        let (mut a, mut b) = (t.a, t.b);
+        let a_row = if WALK == Walk::Rows as usize { t.a_row } else { 1 };
+        let (mut a, mut b, mut table) = (t.a, t.b, t.table);
+        let (a_step, b_step) = (t.a_step, t.b_step);
+        let a_ahead = if t.next.a.is_null() { 0 } else { A_AHEAD * a_step };
+        // What is not wanted long enough is found where it is.
+        let b_ahead = match PACKS {
+            _ if t.k < SHORT => 0,
+            true => B_FAR_AHEAD * b_step,
+            false => B_AHEAD * b_step,
+        };
         // A row is what the processor adds to one of three pointers: 0, 1, 2 or 4 times a register, or 3 times.
         let (mut a_5, mut a_10) = (a.wrapping_add(5 * a_row), a.wrapping_add(10 * a_row));
         // Without a next tile the prefetches find what is there: cheaper than a second kernel.
-        let (mut next_c, ahead) = if t.next_c.is_null() { (t.c[0].cast_const(), 0) } else { (t.next_c, AHEAD * ROWS) };
-        for s in 0..t.k {
-            if WALK == Walk::Table as usize {
-                let step = *t.table.add(s);
-                a = t.a.add(step.a as usize * ROWS);
-                (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
-                for j in 0..REGISTERS {
-                    b[j] = t.b[j].wrapping_offset(step.b as isize);
-                }
-            }
-            if WALK == Walk::Packed as usize {
-                if s < ROWS {
-                    prefetch(next_c);
-                    prefetch(next_c.wrapping_add((REGISTERS - 1) * V::LANES));
-                    next_c = next_c.wrapping_add(t.c_row);
-                }
-                prefetch(a.wrapping_add(ahead));
-            }
-            let mut columns = [V::splat(V::Element::default()); REGISTERS];
-            for j in 0..REGISTERS {
-                columns[j] = V::load(b[j]);
-            }
-            macro_rules! five_rows {
-                ($first:literal, $a:expr) => {
-                    for i in $first..const { if ROWS < $first + 5 { ROWS } else { $first + 5 } } {
-                        let x = V::splat(*$a.wrapping_add((i - $first) * a_row));
-                        for j in 0..REGISTERS {
-                            acc[i][j] = x.mul_add(columns[j], acc[i][j]);
-                        }
+        let mut next_c = if t.next.c.is_null() { t.c[0].cast_const() } else { t.next.c };
+        let mut next_a = if t.next.a.is_null() { t.a } else { t.next.a };
+        let (mut next_rows, mut next_row) = (ROWS, t.c_row);
+        macro_rules! step {
+            ($number:literal) => {
+                if WALK == Walk::Table as usize {
+                    let step = *table;
+                    table = table.add(1);
+                    a = t.a.add(step.a as usize * ROWS);
+                    for j in 0..REGISTERS {
+                        b[j] = t.b[j].wrapping_offset(step.b as isize);
                     }
-                };
-            }
-            five_rows!(0, a);
-            five_rows!(5, a_5);
-            five_rows!(10, a_10);
-            if WALK == Walk::Strides as usize {
-                a = opaque(a.wrapping_add(a_step));
-                a_5 = opaque(a_5.wrapping_add(a_step));
-                a_10 = opaque(a_10.wrapping_add(a_step));
-            } else if WALK == Walk::Packed as usize {
-                a = a.wrapping_add(a_step);
-                (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
-            }
-            if WALK != Walk::Table as usize {
-                for j in 0..REGISTERS {
-                    b[j] = b[j].wrapping_add(t.b_step);
                 }
-            }
+                if WALK != Walk::Rows as usize {
+                    (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
+                }
+                let mut columns = [V::splat(V::Element::default()); REGISTERS];
+                for j in 0..REGISTERS {
+                    columns[j] = V::load(b[j]);
+                }
+                if PACKS {
+                    for j in 0..REGISTERS {
+                        columns[j].store(to.add(j * V::LANES));
+                    }
+                    to = opaque(to.wrapping_add(REGISTERS * V::LANES)).cast_mut();
+                }
+                if WALK != Walk::Table as usize {
+                    for j in 0..REGISTERS {
+                        // One register is read slowly enough.
+                        if REGISTERS > 1 {
+                            prefetch(b[j].wrapping_add(b_ahead));
+                        }
+                        b[j] = opaque(b[j].wrapping_add(b_step));
+                    }
+                }
+                if WALK == Walk::Packed as usize {
+                    prefetch(a.wrapping_add(a_ahead));
+                    if $number == 1 {
+                        prefetch(next_c);
+                        prefetch(next_c.wrapping_add((REGISTERS - 1) * V::LANES));
+                        next_rows = next_rows.wrapping_sub(1);
+                        next_row = if next_rows == 0 { 0 } else { next_row };
+                        next_c = opaque(next_c.wrapping_add(next_row));
+                    }
+                    if $number == 3 {
+                        prefetch_far(next_a);
+                        next_a = opaque(next_a.wrapping_add(t.next.a_turn));
+                    }
+                }
+                // In place, the steps of a turn are displacements.
+                let step = if WALK == Walk::Rows as usize { $number } else { 0 };
+                macro_rules! five_rows {
+                    ($first:literal, $a:expr) => {
+                        for i in $first..const { if ROWS < $first + 5 { ROWS } else { $first + 5 } } {
+                            let x = V::splat(*$a.wrapping_add((i - $first) * a_row + step));
+                            for j in 0..REGISTERS {
+                                acc[i][j] = x.mul_add(columns[j], acc[i][j]);
+                            }
+                        }
+                    };
+                }
+                five_rows!(0, a);
+                five_rows!(5, a_5);
+                five_rows!(10, a_10);
+                if WALK == Walk::Packed as usize {
+                    a = opaque(a.wrapping_add(a_step));
+                }
+            };
+        }
+        macro_rules! go_on {
+            ($steps:expr) => {
+                if WALK == Walk::Rows as usize {
+                    a = opaque(a.wrapping_add($steps));
+                    a_5 = opaque(a_5.wrapping_add($steps));
+                    a_10 = opaque(a_10.wrapping_add($steps));
+                }
+            };
+        }
+        for _ in 0..t.k / TURN {
+            step!(0);
+            step!(1);
+            step!(2);
+            step!(3);
+            go_on!(TURN);
+        }
+        for _ in 0..t.k % TURN {
+            step!(0);
+            go_on!(1);
         }
         if !t.row_bias[0].is_null() {
             for j in 0..REGISTERS {
@@ -218,16 +316,20 @@ macro_rules! kernels {
     ($(#[$attribute:meta])* $name:ident: $vector:ty, $element:ty, [$($rows:literal)*]) => {
         static $name: Kernels<$element> = {
             $(#[$attribute])*
-            unsafe fn compiled<const ROWS: usize, const REGISTERS: usize, const WALK: usize>(t: &Tile<$element>) {
+            unsafe fn compiled<const ROWS: usize, const REGISTERS: usize, const WALK: usize, const PACKS: bool>(
+                t: &Tile<$element>,
+                to: *mut $element,
+            ) {
                 // SAFETY: the contract of `TileFn`.
-                unsafe { tile::<$vector, ROWS, REGISTERS, WALK>(t) }
+                unsafe { tile::<$vector, ROWS, REGISTERS, WALK, PACKS>(t, to) }
             }
             Kernels {
                 lanes: <$vector as Vector>::LANES,
                 tiles: &[$([
-                    [compiled::<$rows, 1, 0>, compiled::<$rows, 1, 1>, compiled::<$rows, 1, 2>],
-                    [compiled::<$rows, 2, 0>, compiled::<$rows, 2, 1>, compiled::<$rows, 2, 2>],
+                    [compiled::<$rows, 1, 0, false>, compiled::<$rows, 1, 1, false>, compiled::<$rows, 1, 2, false>],
+                    [compiled::<$rows, 2, 0, false>, compiled::<$rows, 2, 1, false>, compiled::<$rows, 2, 2, false>],
                 ]),*],
+                packing: &[$([compiled::<$rows, 2, 0, true>, compiled::<$rows, 2, 1, true>]),*],
             }
         };
     };

@@ -131,3 +131,63 @@ fn bit_shift(node: &Node) -> Result<Run> {
         x.like(0, &y)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{int, run, run_with, to_u64s, u64s, word};
+    use crate::{ElementType, Value};
+    use hadal_core::Tensor;
+
+    const BIG: u64 = u64::MAX - 1;
+
+    /// Numbers from 2^63 on, which the tensors that hold them take for negative ones.
+    #[test]
+    fn unsigned_numbers_of_64_bits() {
+        let (a, b) = (u64s(&[BIG, 7, 3]), u64s(&[5, BIG, 2]));
+        let of = |operator: &str| to_u64s(&run(operator, &[a.clone(), b.clone()]).unwrap());
+        let alone = std::slice::from_ref(&a);
+        assert_eq!(of("Div"), [BIG / 5, 0, 1]);
+        assert_eq!(of("Mod"), [BIG % 5, 7, 1]);
+        assert_eq!(of("Max"), [BIG, BIG, 3]);
+        assert_eq!(of("Min"), [5, 7, 2]);
+        assert_eq!(of("Add"), [3, 5, 5]);
+        let greater = run("Greater", &[a.clone(), b.clone()]).unwrap();
+        assert_eq!(greater.tensor().unwrap().to_vec::<bool>(), [true, false, true]);
+        assert_eq!(to_u64s(&run("ReduceSum", alone).unwrap()), [8]);
+        assert_eq!(to_u64s(&run("ReduceMax", alone).unwrap()), [BIG]);
+        assert_eq!(to_u64s(&run("Sign", alone).unwrap()), [1, 1, 1]);
+        assert_eq!(to_u64s(&run("Clip", &[a.clone(), u64s(&[4])]).unwrap()), [BIG, 7, 4]);
+        let float = run_with("Cast", vec![int("to", 11)], alone).unwrap();
+        assert_eq!(float.tensor().unwrap().to_vec::<f64>(), [BIG as f64, 7.0, 3.0]);
+        let right = run_with("BitShift", vec![word("direction", "RIGHT")], &[a.clone(), u64s(&[60, 1, 64])]).unwrap();
+        assert_eq!(to_u64s(&right), [15, 3, 0]);
+        assert!(run("Div", &[a.clone(), u64s(&[0, 1, 1])]).is_err());
+    }
+
+    #[test]
+    fn reductions_of_scattered_unsigned_numbers() {
+        let (data, source) = (u64s(&[1, BIG]), u64s(&[2, 1]));
+        let scatter = |how: &str| {
+            let index = Tensor::from([0i64, 1]).into();
+            to_u64s(
+                &run_with("ScatterElements", vec![word("reduction", how)], &[data.clone(), index, source.clone()])
+                    .unwrap(),
+            )
+        };
+        assert_eq!(scatter("max"), [2, BIG]);
+        assert_eq!(scatter("min"), [1, 1]);
+        assert_eq!(scatter("add"), [3, u64::MAX]);
+    }
+
+    #[test]
+    fn narrow_numbers_wrap() {
+        let of = |element, values: [i32; 2]| Value::typed(&Tensor::from(values), element).unwrap();
+        let sum = |element| {
+            let sum = run("Add", &[of(element, [32767, 65535]), of(element, [1, 1])]).unwrap();
+            assert_eq!(sum.element_type(), Some(element));
+            sum.tensor().unwrap().to_vec::<i32>()
+        };
+        assert_eq!(sum(ElementType::I16), [-32768, 0]);
+        assert_eq!(sum(ElementType::U16), [32768, 0]);
+    }
+}

@@ -108,6 +108,7 @@ fn one_hot(node: &Node) -> Result<Run> {
         let indices = to_element(&indices.clone().into(), ElementType::I64)?;
         let Value::Tensor(indices, _) = indices else { return invalid("indices must be numbers") };
         let indices = indices.try_lt(0)?.try_where_(&indices.try_add(depth)?, &indices)?;
+        shape_of(&[indices.elements() as i64, depth])?;
         let mut classes = vec![1; indices.rank() + 1];
         classes[at] = depth_shape[0];
         let hot = indices.try_unsqueeze(at as isize)?.try_eq(&Tensor::arange(depth_shape[0]).try_reshape(classes)?)?;

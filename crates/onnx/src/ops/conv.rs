@@ -1,8 +1,9 @@
 //! Convolutions and their adjoints.
 
+use super::layout::grow;
 use super::prelude::*;
 use super::window::{Geometry, Windows, spatial};
-use hadal_core::{Border, Convolution, Padding};
+use hadal_core::{Convolution, Padding};
 
 pub(super) const OPERATORS: &[Operator] =
     &[op("Col2Im", 18, With(col2im)), op("Conv", 1, With(conv)), op("ConvTranspose", 1, With(conv_transpose))];
@@ -29,7 +30,7 @@ pub(super) fn convolve(
     let options = options(&geometry, groups);
     match geometry.padding() {
         Some(padding) => apply(input, weight, bias, &options.padding(padding)),
-        None => apply(&input.try_pad(geometry.amounts(), Border::ZEROS)?, weight, bias, &options),
+        None => apply(&grow(input, &geometry.amounts(), Scalar::Int(0))?, weight, bias, &options),
     }
 }
 
@@ -70,6 +71,8 @@ fn conv_transpose(node: &Node) -> Result<Run> {
             };
             geometry.pads[axis] = windows.split(whole - wanted);
         }
+        let spread = |i: usize| (geometry.stride[i] as i64).saturating_mul(old[i] as i64) + geometry.reach(i) as i64;
+        shape_of(&[&[input.size(0) as i64], &(0..rank).map(spread).collect::<Vec<_>>()[..]].concat())?;
         x.like(0, &transposed(input, weight, bias, &geometry, &extra, groups)?)
     })
 }
@@ -98,7 +101,7 @@ fn transposed(
     }
     // Everything that the input reaches, then cut or filled up with zeros, then the bias.
     let amounts = geometry.pads.iter().zip(extra).map(|(&(a, b), &e)| (-a as isize, (e - b) as isize));
-    let y = apply(None, &options)?.try_pad(amounts.collect::<Vec<_>>(), Border::ZEROS)?;
+    let y = grow(&apply(None, &options)?, &amounts.collect::<Vec<_>>(), Scalar::Int(0))?;
     let Some(bias) = bias else { return Ok(y) };
     let mut shape = vec![1; y.rank()];
     shape[1] = bias.elements();
@@ -133,13 +136,14 @@ fn col2im(node: &Node) -> Result<Run> {
             return invalid(format!("columns of shape {} do not fit the image", columns.shape()));
         }
         let channels = rows / places.len();
-        let cells = shape_of(&padded.iter().map(|&n| n as i64).collect::<Vec<_>>())?.elements();
+        let all = [&[n, channels], &padded[..]].concat();
+        shape_of(&all.iter().map(|&n| n as i64).collect::<Vec<_>>())?;
+        let cells: usize = padded.iter().product();
         let empty = Tensor::zeros_with([n, channels, cells], columns.dtype());
         let source = columns.try_reshape([n, channels, index.len()])?;
         let y = empty.try_index_add(2, &vector(index), &source)?;
-        let shape = [&[n, channels], &padded[..]].concat();
         let cut: Vec<(isize, isize)> = geometry.amounts().iter().map(|&(a, b)| (-a, -b)).collect();
-        x.like(0, &y.try_reshape(shape)?.try_pad(cut, Border::ZEROS)?)
+        x.like(0, &grow(&y.try_reshape(all)?, &cut, Scalar::Int(0))?)
     })
 }
 

@@ -6,6 +6,7 @@ use super::window::Windows;
 
 pub(super) const OPERATORS: &[Operator] = &[
     op("DeformConv", 19, With(deform_conv)),
+    op("MaxRoiPool", 1, With(max_roi_pool)),
     op("NonMaxSuppression", 10, With(non_max_suppression)),
     op("RoiAlign", 10, With(|node| roi_align(node, "output_half_pixel"))),
     op("RoiAlign", 16, With(|node| roi_align(node, "half_pixel"))),
@@ -155,6 +156,54 @@ fn roi_align(node: &Node, default: &str) -> Result<Run> {
             return x.like(0, &Tensor::zeros_with([0, *channels, cells[0], cells[1]], tensor.dtype()));
         }
         x.like(0, &Tensor::try_stack(&results, 0)?)
+    })
+}
+
+/// Each region `(image, left, top, right, bottom)` as a grid of maxima of whole elements; 0 where a cell has none.
+fn max_roi_pool(node: &Node) -> Result<Run> {
+    let cells = sizes_of(&node.required("pooled_shape", node.ints("pooled_shape")?)?)?;
+    let scale = node.float_or("spatial_scale", 1.0)?;
+    if cells.len() != 2 {
+        return Err(node.wrong("pooled_shape", "does not have two numbers"));
+    }
+    run(move |x| {
+        let (tensor, regions) = (x.tensor(0)?, x.tensor(1)?);
+        let ([images, channels, height, width], [_, 5]) = (&tensor.shape()[..], &regions.shape()[..]) else {
+            return invalid("images [batch, channels, height, width] and regions [n, 5] are needed");
+        };
+        let zeros = Tensor::zeros_with(*channels, tensor.dtype());
+        let mut results = Vec::new();
+        for region in regions.to_f64_vec().chunks_exact(5) {
+            let image = region[0] as usize;
+            if !(region[0] >= 0.0 && image < *images) {
+                return invalid(format!("there is no image {}", region[0]));
+            }
+            let plane = tensor.try_select(0, image as isize)?;
+            // The elements of cell i along an axis: the cells share the region, and may share elements.
+            let range = |low: f64, high: f64, cells: usize, i: usize, size: usize| {
+                let (low, high) = ((low * scale).round(), (high * scale).round());
+                let cell = (high - low + 1.0).max(1.0) / cells as f64;
+                let bound = |at: f64| (low + at).clamp(0.0, size as f64) as usize;
+                bound((i as f64 * cell).floor())..bound(((i + 1) as f64 * cell).ceil())
+            };
+            for cell in 0..cells[0] * cells[1] {
+                let rows = range(region[2], region[4], cells[0], cell / cells[1], *height);
+                let columns = range(region[1], region[3], cells[1], cell % cells[1], *width);
+                results.push(match rows.is_empty() || columns.is_empty() {
+                    true => zeros.clone(),
+                    false => {
+                        let rows = plane.try_narrow(1, rows.start, rows.len())?;
+                        rows.try_narrow(2, columns.start, columns.len())?.try_amax([1, 2])?
+                    }
+                });
+            }
+        }
+        let shape = [regions.size(0), cells[0], cells[1], *channels];
+        let y = match results.is_empty() {
+            true => Tensor::zeros_with(shape, tensor.dtype()),
+            false => Tensor::try_stack(&results, 0)?.try_reshape(shape)?,
+        };
+        x.like(0, &y.try_movedim(-1, 1)?)
     })
 }
 

@@ -95,8 +95,18 @@ fn reduction(node: &Node) -> Result<Option<Combine>> {
         [node.choice("reduction", &words, "none")?])
 }
 
-fn write(tensor: &Tensor, axis: isize, index: &Tensor, source: &Tensor, how: Option<Combine>) -> Result<Tensor> {
+fn write(
+    (tensor, element): (&Tensor, ElementType),
+    axis: isize,
+    index: &Tensor,
+    source: &Tensor,
+    how: Option<Combine>,
+) -> Result<Tensor> {
     match how {
+        Some(combine @ (Combine::Amax | Combine::Amin)) => {
+            let (tensor, source) = (ordered(tensor, element)?, ordered(source, element)?);
+            ordered(&tensor.try_scatter_reduce(axis, index, &source, combine)?, element)
+        }
         None => tensor.try_scatter(axis, index, source),
         Some(Combine::Sum) => tensor.try_scatter_add(axis, index, source),
         Some(combine) => tensor.try_scatter_reduce(axis, index, source, combine),
@@ -109,20 +119,19 @@ fn scatter_elements(node: &Node) -> Result<Run> {
         let (tensor, element) = x.typed(0)?;
         let axis = axis_of(axis, tensor.rank())?;
         let index = from_start(x.tensor(1)?, tensor.size(axis as isize))?;
-        let (tensor, source) = (ordered(tensor, element)?, ordered(x.tensor(2)?, element)?);
-        x.like(0, &ordered(&write(&tensor, axis as isize, &index, &source, how)?, element)?)
+        x.like(0, &write((tensor, element), axis as isize, &index, x.tensor(2)?, how)?)
     })
 }
 
 fn scatter_nd(node: &Node) -> Result<Run> {
     let how = reduction(node)?;
     run(move |x| {
-        let (tensor, _) = x.typed(0)?;
+        let (tensor, element) = x.typed(0)?;
         let (flat, positions) = flat_positions(tensor, x.tensor(1)?, 0)?;
         let shape = [positions.elements(), flat.size(1)];
         let source = x.tensor(2)?.try_reshape(shape)?;
         let index = positions.try_unsqueeze(1)?.try_expand(shape)?;
-        x.like(0, &write(&flat, 0, &index, &source, how)?.try_reshape(tensor.shape())?)
+        x.like(0, &write((&flat, element), 0, &index, &source, how)?.try_reshape(tensor.shape())?)
     })
 }
 

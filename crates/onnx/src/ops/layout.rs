@@ -315,18 +315,32 @@ fn pad_tensor(tensor: &Tensor, pads: &[i64], axes: Option<&[i64]>, mode: usize, 
     for (i, &axis) in axes.iter().enumerate() {
         amounts[axis] = (pads[i] as isize, pads[i + axes.len()] as isize);
     }
-    let grown = tensor.shape().iter().zip(&amounts);
-    let grown = grown.map(|(&n, &(a, b))| (n as i64).saturating_add(a as i64).saturating_add(b as i64));
-    shape_of(&grown.map(|n| n.max(0)).collect::<Vec<_>>())?;
     let border = [Border::Constant(value), Border::Reflect, Border::Replicate, Border::Circular][mode];
     if mode == 0 {
-        return tensor.try_pad(&amounts, border);
+        return grow(tensor, &amounts, value);
     }
+    check_growth(tensor, &amounts)?;
     let mut y = tensor.clone();
     for (axis, &(before, after)) in amounts.iter().enumerate() {
         y = continue_axis(&y, axis, before, after, border)?;
     }
     Ok(y)
+}
+
+/// An error if the result would be larger than any real one.
+fn check_growth(tensor: &Tensor, amounts: &[(isize, isize)]) -> Result<()> {
+    let first = tensor.rank().saturating_sub(amounts.len());
+    let mut sizes: Vec<i64> = tensor.shape().iter().map(|&n| n as i64).collect();
+    for (size, &(before, after)) in sizes[first..].iter_mut().zip(amounts) {
+        *size = size.saturating_add(before as i64).saturating_add(after as i64).max(0);
+    }
+    shape_of(&sizes).map(|_| ())
+}
+
+/// `pad` with a number, of the last axes, by amounts that a model or an input decides.
+pub(super) fn grow(tensor: &Tensor, amounts: &[(isize, isize)], value: Scalar) -> Result<Tensor> {
+    check_growth(tensor, amounts)?;
+    tensor.try_pad(amounts, Border::Constant(value))
 }
 
 /// Continues one axis, however often it takes: a mirror image may itself be mirrored.
@@ -435,7 +449,7 @@ fn center_crop_pad(node: &Node) -> Result<Run> {
                     let mut amounts = vec![(0, 0); y.rank()];
                     let missing = size - old;
                     amounts[axis] = ((missing / 2) as isize, (missing - missing / 2) as isize);
-                    y = y.try_pad(&amounts, Border::ZEROS)?;
+                    y = grow(&y, &amounts, Scalar::Int(0))?;
                 }
             }
             Ok(y)

@@ -1,11 +1,16 @@
-//! One step of an optimizer: domain `ai.onnx.preview.training`.
+//! One step of an optimizer, and gradients: domain `ai.onnx.preview.training`.
 
 use super::prelude::*;
 use crate::graph::Body;
+use crate::registry::Prepare;
 use hadal_core::{Keep, enable_grad, grad};
 
-pub(super) const OPERATORS: &[Operator] =
-    &[op("Adagrad", 1, With(adagrad)), op("Adam", 1, With(adam)), op("Momentum", 1, With(momentum))];
+pub(super) const OPERATORS: &[Operator] = &[
+    op("Adagrad", 1, With(adagrad)),
+    op("Adam", 1, With(adam)),
+    op("Gradient", 1, Prepare::Gradient),
+    op("Momentum", 1, With(momentum)),
+];
 
 /// The derivative of the sum of the body's output by the first `count` of its inputs.
 pub(crate) fn gradient(body: Body, count: usize) -> Run {

@@ -68,9 +68,17 @@ fn clip_by_attributes(node: &Node) -> Result<Run> {
 }
 
 /// The upper bound wins where the lower one is larger.
-fn clip(_: &Node) -> Result<Run> {
-    run(|x| {
+fn clip(node: &Node) -> Result<Run> {
+    let numbers = (node.known_number(1), node.known_number(2));
+    run(move |x| {
         let element = x.typed(0)?.1;
+        // The usual case, with bounds that are known: one pass instead of two.
+        if let (Some(low), Some(high)) = numbers
+            && element != ElementType::U64
+            && is_ordered(low, high)
+        {
+            return x.like(0, &x.tensor(0)?.try_clamp(low, high)?);
+        }
         let mut y = ordered(x.tensor(0)?, element)?;
         if let Some(low) = x.optional(1)? {
             y = y.try_maximum(&ordered(low, element)?)?;
@@ -80,6 +88,14 @@ fn clip(_: &Node) -> Result<Run> {
         }
         x.like(0, &ordered(&y, element)?)
     })
+}
+
+fn is_ordered(low: Scalar, high: Scalar) -> bool {
+    match (low, high) {
+        (Scalar::Float(low), Scalar::Float(high)) => low <= high,
+        (Scalar::Int(low), Scalar::Int(high)) => low <= high,
+        _ => false,
+    }
 }
 
 /// Numbers whose order as signed ones is that of the elements: `uint64` with the upper bit changed, everything else

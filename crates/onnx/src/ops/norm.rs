@@ -49,6 +49,10 @@ fn hardmax(x: &Tensor, axis: isize) -> Result<Tensor> {
 fn batch_norm(node: &Node) -> Result<Run> {
     let (eps, momentum) = (node.float_or("epsilon", 1e-5)?, node.float_or("momentum", 0.9)?);
     let training = node.flag("training_mode")?;
+    // Until opset 8.
+    if node.int_or("spatial", 1)? == 0 {
+        return Err(node.wrong("spatial", "is 0: statistics of single elements are not supported"));
+    }
     run(move |x| {
         let (tensor, element) = x.typed(0)?;
         let (weight, bias, mean, variance) = (x.tensor(1)?, x.tensor(2)?, x.tensor(3)?, x.tensor(4)?);

@@ -1,8 +1,9 @@
 //! Joining neighbours.
 
+use super::layout::grow;
 use super::prelude::*;
 use super::window::{Geometry, Windows, spatial};
-use hadal_core::{Border, Convolution, Divisor, Pooling};
+use hadal_core::{Convolution, Divisor, Pooling};
 
 pub(super) const OPERATORS: &[Operator] = &[
     op("AveragePool", 7, With(average_pool)),
@@ -47,7 +48,7 @@ fn max_pool(node: &Node) -> Result<Run> {
         let usual = is_usual(&geometry);
         match geometry.padding() {
             Some(padding) if usual => pooling = pooling.padding(padding),
-            _ => input = input.try_pad(geometry.amounts(), Border::Constant(Scalar::Float(f64::NEG_INFINITY)))?,
+            _ => input = grow(&input, &geometry.amounts(), Scalar::Float(f64::NEG_INFINITY))?,
         }
         if !places {
             let y = match sizes.len() {
@@ -113,8 +114,8 @@ fn window_sums(x: &Tensor, geometry: &Geometry, ceil: bool, include: bool) -> Re
     }
     let ones = Tensor::full_with([&[1, 1], sizes].concat(), 1, x.dtype());
     let counted = match include {
-        true => ones.try_pad(geometry.amounts(), Border::Constant(Scalar::Int(1)))?.try_pad(beyond, Border::ZEROS)?,
-        false => ones.try_pad(&amounts, Border::ZEROS)?,
+        true => grow(&grow(&ones, &geometry.amounts(), Scalar::Int(1))?, &beyond, Scalar::Int(0))?,
+        false => grow(&ones, &amounts, Scalar::Int(0))?,
     };
     let kernel = Tensor::full_with([&[1, 1], &geometry.kernel[..]].concat(), 1, x.dtype());
     let options = Convolution::new().stride(&geometry.stride[..]).dilation(&geometry.dilation[..]);
@@ -125,9 +126,8 @@ fn window_sums(x: &Tensor, geometry: &Geometry, ceil: bool, include: bool) -> Re
         rank => invalid(format!("poolings have one to three spatial axes, not {rank}")),
     };
     let planes = x.size(0) * x.size(1);
-    let sums = sum(&x
-        .try_pad(&amounts, Border::ZEROS)?
-        .try_reshape([&[planes, 1], counted.shape().get(2..).unwrap_or(&[])].concat())?)?;
+    let all = [&[planes, 1], &counted.shape()[2..]].concat();
+    let sums = sum(&grow(x, &amounts, Scalar::Int(0))?.try_reshape(all)?)?;
     let shape = [&x.shape()[..2], &sums.shape()[2..]].concat();
     Ok((sums.try_reshape(shape)?, sum(&counted)?))
 }
@@ -198,6 +198,6 @@ fn max_unpool(node: &Node) -> Result<Run> {
             return invalid("output_shape has another number of axes than the input");
         }
         let missing = wanted.iter().zip(counted.iter()).map(|(&w, &n)| (0, w as isize - n as isize));
-        x.like(0, &y.try_pad(missing.collect::<Vec<_>>(), Border::ZEROS)?)
+        x.like(0, &grow(&y, &missing.collect::<Vec<_>>(), Scalar::Int(0))?)
     })
 }

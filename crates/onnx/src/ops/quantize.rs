@@ -40,7 +40,15 @@ impl Blocks {
             broadcast[axis] = values.elements();
             return values.try_reshape(broadcast);
         }
-        values.try_repeat_interleave(self.size, axis as isize)?.try_narrow(axis as isize, 0, shape[axis])
+        let size = self.size.min(shape[axis].max(1));
+        if values.rank() != shape.rank() || values.size(axis as isize) != shape[axis].div_ceil(size) {
+            return invalid(format!(
+                "scales of shape {} do not fit blocks of {} in {shape}",
+                values.shape(),
+                self.size
+            ));
+        }
+        values.try_repeat_interleave(size, axis as isize)?.try_narrow(axis as isize, 0, shape[axis])
     }
 }
 
@@ -172,8 +180,7 @@ fn per_channel(values: &Tensor, rank: usize) -> Result<Tensor> {
     if values.elements() == 1 {
         return values.try_reshape(());
     }
-    let mut shape = vec![1; rank];
-    shape[0] = values.elements();
+    let shape: Shape = (0..rank).map(|axis| if axis == 0 { values.elements() } else { 1 }).collect();
     values.try_reshape(shape)
 }
 

@@ -10,9 +10,9 @@ pub(super) const OPERATORS: &[Operator] = &[
     op("ReduceL2", 1, With(|node| reduce(node, |x, axes| root(x, &x.try_square()?.try_sum_keepdim(axes)?)))),
     op("ReduceLogSum", 1, With(|node| reduce(node, |x, axes| x.try_sum_keepdim(axes)?.try_log()))),
     op("ReduceLogSumExp", 1, With(|node| reduce(node, |x, axes| x.try_logsumexp_keepdim(axes)))),
-    op("ReduceMax", 1, With(|node| reduce(node, |x, axes| extreme(x, axes, Largest)))),
+    op("ReduceMax", 1, With(|node| reduce_extreme(node, Largest))),
     op("ReduceMean", 1, With(|node| reduce(node, |x, axes| x.try_mean_keepdim(axes)))),
-    op("ReduceMin", 1, With(|node| reduce(node, |x, axes| extreme(x, axes, Smallest)))),
+    op("ReduceMin", 1, With(|node| reduce_extreme(node, Smallest))),
     op("ReduceProd", 1, With(|node| reduce(node, |x, axes| x.try_prod_keepdim(axes)))),
     op("ReduceSum", 1, With(|node| reduce(node, |x, axes| x.try_sum_keepdim(axes)))),
     op("ReduceSumSquare", 1, With(|node| reduce(node, |x, axes| x.try_square()?.try_sum_keepdim(axes)))),
@@ -49,37 +49,52 @@ fn extreme(x: &Tensor, axes: &[usize], which: Extreme) -> Result<Tensor> {
     }
 }
 
-/// `f` keeps the axes as axes of size 1. The axes are an attribute, or since opset 13 to 18 an input; without any all
-/// are meant, or none if the node says so.
 fn reduce(node: &Node, f: fn(&Tensor, &[usize]) -> Result<Tensor>) -> Result<Run> {
-    let (attribute, keep) = (node.ints("axes")?, node.int_or("keepdims", 1)? != 0);
-    let nothing = node.flag("noop_with_empty_axes")?;
+    let reduction = Reduction::of(node)?;
+    run(move |x| x.like(0, &reduction.apply(x, x.tensor(0)?, f)?))
+}
+
+fn reduce_extreme(node: &Node, which: Extreme) -> Result<Run> {
+    let reduction = Reduction::of(node)?;
     run(move |x| {
         let (tensor, element) = x.typed(0)?;
-        let axes = match &attribute {
+        let y = reduction.apply(x, &ordered(tensor, element)?, |x, axes| extreme(x, axes, which))?;
+        x.like(0, &ordered(&y, element)?)
+    })
+}
+
+/// Over which axes to reduce: an attribute, or since opset 13 to 18 an input; without any all are meant, or none if the
+/// node says so.
+struct Reduction {
+    axes: Option<Vec<i64>>,
+    keep: bool,
+    none_if_empty: bool,
+}
+
+impl Reduction {
+    fn of(node: &Node) -> Result<Reduction> {
+        let (axes, keep) = (node.ints("axes")?, node.int_or("keepdims", 1)? != 0);
+        Ok(Reduction { axes, keep, none_if_empty: node.flag("noop_with_empty_axes")? })
+    }
+
+    /// `f` of `tensor`, for the axes that the inputs say; it keeps them as axes of size 1.
+    fn apply(&self, x: &Inputs, tensor: &Tensor, f: impl Fn(&Tensor, &[usize]) -> Result<Tensor>) -> Result<Tensor> {
+        let axes = match &self.axes {
             Some(axes) => axes.clone(),
             None => x.optional(1)?.map(integers).transpose()?.unwrap_or_default(),
         };
         let axes = match axes.is_empty() {
-            // Still the function of each element by itself: |x| for L1, x² for the sum of squares.
-            true if nothing => Vec::new(),
+            true if self.none_if_empty => Vec::new(),
             true => (0..tensor.rank()).collect(),
             false => axes_of(&axes, tensor.rank())?,
         };
-        let tensor = ordered(tensor, element)?;
-        let mut y = if axes.is_empty() && tensor.rank() > 0 {
-            let apart = tensor.try_unsqueeze(-1)?;
-            f(&apart, &[tensor.rank()])?.try_squeeze(-1)?
-        } else if axes.is_empty() {
-            f(&tensor.try_reshape(1)?, &[0])?.try_reshape(())?
-        } else {
-            f(&tensor, &axes)?
+        // Over no axes it is still the function of each element: |x| for L1, x² for the sum of squares.
+        let y = match axes.is_empty() {
+            true => f(&tensor.try_unsqueeze(-1)?, &[tensor.rank()])?.try_squeeze(-1)?,
+            false => f(tensor, &axes)?,
         };
-        if !keep {
-            y = y.try_reshape(tensor.shape().reduce(&axes, false))?;
-        }
-        x.like(0, &ordered(&y, element)?)
-    })
+        if self.keep { Ok(y) } else { y.try_reshape(tensor.shape().reduce(&axes, false)) }
+    }
 }
 
 /// Sums or products of all elements before each one, with itself or (`exclusive`) without.

@@ -1,5 +1,6 @@
 //! `relu`: `max(x, 0)`, element by element (Nair & Hinton 2010).
 
+use crate::compile::Part;
 use crate::ops::prelude::*;
 
 #[derive(Debug)]
@@ -27,6 +28,10 @@ impl Op for Relu {
         });
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::OUTPUTS
     }
@@ -37,6 +42,12 @@ impl Op for Relu {
 
     fn onnx(&self, x: &Writer) -> Result<Values> {
         x.arithmetic("Relu")
+    }
+}
+
+impl Rewrites for Relu {
+    fn bounds(&self) -> Option<(f64, f64)> {
+        Some((0.0, f64::INFINITY))
     }
 }
 
@@ -61,6 +72,10 @@ impl Op for ReluSlope {
         one(x[0].clone())
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn run(&self, x: &[Input], y: &mut [Output]) {
         dispatch!(numbers y[0].dtype(), T => {
             let zero = T::from_i64(0);
@@ -75,6 +90,12 @@ impl Op for ReluSlope {
     /// Linear in g, flat in y.
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || through(&g.of(0), &g.input(1))), g.when(1, || g.of(0).zeros_like())]
+    }
+}
+
+impl Rewrites for ReluSlope {
+    fn part(&self) -> Option<Part> {
+        Some(Part::Gates)
     }
 }
 

@@ -6,8 +6,11 @@
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use crate::testing::Attributes;
-use hadal_kernels::conv::{ConvShape, backward_data, backward_weight, forward};
+use hadal_kernels::conv::{
+    ConvShape, Finish, Weight, backward_data, backward_weight, forward, forward_with, pack, packed_len,
+};
 use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The zeros around the input of a convolution.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -305,6 +308,10 @@ impl Op for Convolved {
         self.0.flops(x[0].shape[0], &x[1].shape)
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads { inputs: 0b11, outputs: 0 }
     }
@@ -325,6 +332,96 @@ impl Op for Convolved {
 
     fn onnx(&self, x: &Writer) -> Result<Values> {
         x.op("Conv", &self.0.attributes(&self.0.pads()))
+    }
+}
+
+impl Rewrites for Convolved {
+    fn then_bounds(&self, bounds: (f64, f64)) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Finished { geometry: self.0, bounds: Some(bounds), packed: None }))
+    }
+
+    fn then_channel_affine(&self, given: &[Option<Tensor>], scale: &Tensor, shift: &Tensor) -> Option<Vec<Tensor>> {
+        let weight = given[1].as_ref()?;
+        let per_output: Shape = [scale.elements()].into_iter().chain(vec![1; weight.rank() - 1]).collect();
+        let weight = weight.mul(scale.reshape(per_output));
+        let bias = match given.get(2) {
+            Some(bias) => bias.as_ref()?.mul(scale).add(shift),
+            None => shift.clone(),
+        };
+        Some(vec![weight, bias])
+    }
+
+    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given)
+    }
+}
+
+/// A convolution in a graph: [`Convolved`], whose results may be bounded, and whose weight may be packed.
+#[derive(Debug)]
+struct Finished {
+    geometry: Geometry,
+    bounds: Option<(f64, f64)>,
+    /// The shape of a weight that is packed.
+    packed: Option<Shape>,
+}
+
+impl Finished {
+    fn weight<'a>(&'a self, given: &'a Shape) -> &'a Shape {
+        self.packed.as_ref().unwrap_or(given)
+    }
+}
+
+impl Op for Finished {
+    fn name(&self) -> &'static str {
+        self.geometry.name
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_one_float_type(self, x)?;
+        let outputs = self.weight(&x[1].shape)[0];
+        one(x[0].with_shape(self.geometry.shape(x[0].shape[0], outputs, &self.geometry.output)))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let sizes = self.geometry.sizes(x[0].shape()[0], x[0].shape()[1], self.weight(x[1].shape())[0]);
+        dispatch!(reals y[0].dtype(), T => {
+            let (weight, bias) = (x[1].contiguous::<T>(), x.get(2).map(|b| b.contiguous::<T>()));
+            let weight = if self.packed.is_some() { Weight::Packed(&weight) } else { Weight::Plain(&weight) };
+            let bounds = self.bounds.map(|(low, high)| (T::of(low), T::of(high)));
+            let finish = Finish { bias: bias.as_deref(), bounds };
+            forward_with(&sizes, &x[0].contiguous::<T>(), weight, finish, y[0].slice::<T>())
+        });
+    }
+
+    fn flops(&self, x: &[Meta], _: &[Meta]) -> u64 {
+        self.geometry.flops(x[0].shape[0], self.weight(&x[1].shape))
+    }
+
+    fn variant(&self) -> &'static str {
+        if self.bounds.is_some() { "bounded" } else { "" }
+    }
+
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a graph is made after its gradients")
+    }
+}
+
+impl Rewrites for Finished {
+    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        let weight = given[1].as_ref().filter(|_| self.packed.is_none())?.contiguous();
+        let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
+        let packed = dispatch!(reals weight.dtype(), T => {
+            let mut packed = vec![T::default(); packed_len::<T>(&sizes)?];
+            pack(&sizes, weight.as_slice::<T>()?, &mut packed);
+            Tensor::from(packed)
+        });
+        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
+        let op = Finished { packed: Some(weight.shape().clone()), ..*self };
+        Some((Arc::new(op), std::iter::once(packed).chain(others).collect()))
     }
 }
 

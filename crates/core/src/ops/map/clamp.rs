@@ -36,6 +36,10 @@ impl Op for Clamp {
         });
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -55,6 +59,13 @@ impl Op for Clamp {
             Some(bound) => x.constant(&dispatch!(numbers x.meta(0).dtype, T => Tensor::full((), nearest::<T>(bound)))),
         };
         Ok(vec![x.node("Clip", &[x.input(0), bound(self.low), bound(self.high)], &[])])
+    }
+}
+
+impl Rewrites for Clamp {
+    fn bounds(&self) -> Option<(f64, f64)> {
+        let bound = |bound: Option<Scalar>, none| bound.map_or(none, |bound| bound.element::<f64>());
+        Some((bound(self.low, f64::NEG_INFINITY), bound(self.high, f64::INFINITY)))
     }
 }
 

@@ -113,9 +113,19 @@ impl Op for BatchNormGrad {
 #[derive(Debug)]
 struct ScaleChannels;
 
+impl Rewrites for ScaleChannels {
+    fn channel_affine(&self, constants: &[Option<Tensor>]) -> Option<(Tensor, Tensor)> {
+        Some((constants[1].clone()?, constants[2].clone()?))
+    }
+}
+
 impl Op for ScaleChannels {
     fn name(&self) -> &'static str {
         "batch_norm"
+    }
+
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {

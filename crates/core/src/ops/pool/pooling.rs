@@ -1,6 +1,6 @@
 //! Pooling over the last one to three axes: maxima with their places, and means; each op beside its adjoint.
 
-use crate::compile;
+use crate::compile::{self, Part};
 use crate::op::apply_all;
 use crate::ops::conv::convolution::{Padding, per_axis};
 use crate::ops::prelude::*;
@@ -275,6 +275,10 @@ impl Op for WindowMaxima {
         self.0.name
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_float(self, &x[0])?;
         let y = self.0.resized(&x[0], &self.0.output);
@@ -323,6 +327,18 @@ impl Op for WindowMaxima {
     }
 }
 
+impl Rewrites for WindowMaxima {
+    fn part(&self) -> Option<Part> {
+        Some(Part::PicksMaxima)
+    }
+}
+
+impl Rewrites for PlaceMaxima {
+    fn part(&self) -> Option<Part> {
+        Some(Part::PlacesMaxima)
+    }
+}
+
 /// `y, index → x`: every element added at its place in a plane of zeros.
 #[derive(Debug)]
 struct PlaceMaxima(Geometry);
@@ -330,6 +346,10 @@ struct PlaceMaxima(Geometry);
 impl Op for PlaceMaxima {
     fn name(&self) -> &'static str {
         self.0.name
+    }
+
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {

@@ -12,9 +12,9 @@ mod weight;
 
 use std::ops::Range;
 
-use super::ConvShape;
 use super::taps::Axis;
-use crate::gemm::{Element, Tile, Walk, transpose, transpose_into};
+use super::{ConvShape, Finish};
+use crate::gemm::{Element, Next, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
@@ -69,15 +69,37 @@ pub(super) fn suits_data(shape: &ConvShape) -> bool {
     mirrored(shape).is_some_and(|shape| suits(&shape))
 }
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
-    let kernel = |output: usize, input: usize| (output * shape.in_channels + input) * 9;
-    convolve(shape, x, &Kernels { data: weight, start: &kernel, mirrored: false }, bias, y);
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: super::Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
+    let data = match weight {
+        super::Weight::Plain(weight) => weight,
+        super::Weight::Packed(transformed) => return convolve(shape, x, transformed, finish, y),
+    };
+    scratch::with(packed_len(shape), |transformed: &mut [f32]| {
+        pack(shape, data, transformed);
+        convolve(shape, x, transformed, finish, y);
+    });
+}
+
+/// Elements of the transformed weight.
+pub(super) fn packed_len(shape: &ConvShape) -> usize {
+    POINTS * shape.in_channels * shape.out_channels.next_multiple_of(LANES)
+}
+
+/// Transforms a weight.
+pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
+    let start = |output: usize, input: usize| (output * shape.in_channels + input) * 9;
+    let kernels = Kernels { data: weight, start: &start, mirrored: false };
+    kernels.transform(shape.in_channels, shape.out_channels, to);
 }
 
 pub(super) fn backward_data(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     let kernel = |output: usize, input: usize| (input * shape.in_channels + output) * 9;
     let mirrored = mirrored(shape).expect("asked for in `suits_data`");
-    convolve(&mirrored, dy, &Kernels { data: weight, start: &kernel, mirrored: true }, None, dx);
+    let kernels = Kernels { data: weight, start: &kernel, mirrored: true };
+    scratch::with(packed_len(&mirrored), |transformed: &mut [f32]| {
+        kernels.transform(mirrored.in_channels, mirrored.out_channels, transformed);
+        convolve(&mirrored, dy, transformed, Finish { bias: None, bounds: None }, dx);
+    });
 }
 
 /// The kernels of a convolution.
@@ -217,7 +239,7 @@ impl Grid {
     ///
     /// # Safety
     /// `from` has the tiles, nobody writes it, and nobody else uses these rows of `to`, which has the image.
-    unsafe fn transform_outputs(&self, band: &Band, from: Planes, channels: usize, bias: Option<&[f32]>, to: *mut f32) {
+    unsafe fn transform_outputs(&self, band: &Band, from: Planes, channels: usize, finish: Finish<f32>, to: *mut f32) {
         let [height, width] = self.output;
         let row = channels.next_multiple_of(LANES);
         let lines = 2 * band.rows.start..(2 * band.rows.end).min(height);
@@ -230,10 +252,11 @@ impl Grid {
                 std::array::from_fn(|i| std::array::from_fn(|j| place(i, j)))
             };
             let tiles = band.rows.len() * self.tiles[1];
-            let gather = Gather { from, tiles, registers: row / LANES, bias, to: pixels, places };
+            let gather = Gather { from, tiles, registers: row / LANES, bias: finish.bias, to: pixels, places };
             // SAFETY: the caller's promise.
             unsafe {
                 gather.run::<Output>();
+                finish.bound(pixels);
                 // Few channels at a time: their images are pages apart.
                 for first in (0..channels).step_by(LANES) {
                     let (count, to) = (LANES.min(channels - first), to.wrapping_add(first * height * width));
@@ -290,19 +313,18 @@ impl Plan {
 }
 
 /// `to[batch, outputs, output…]` from `from[batch, inputs, input…]`.
-fn convolve(shape: &ConvShape, from: &[f32], kernels: &Kernels, bias: Option<&[f32]>, to: &mut [f32]) {
+/// The weight is as [`Kernels::transform`] leaves it.
+fn convolve(shape: &ConvShape, from: &[f32], weight: &[f32], finish: Finish<f32>, to: &mut [f32]) {
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
     let Plan { grid, alone, tiles, block } = Plan::new(shape);
     let bands = shape.batch * grid.bands;
     let blocks = tiles.div_ceil(block).min(bands);
-    let bias = bias.map(|bias| [bias, &[0.0; LANES - 1]].concat());
-    scratch::with(POINTS * inputs * outputs.next_multiple_of(LANES), |weight: &mut [f32]| {
-        kernels.transform(inputs, outputs, weight);
-        let to = &SharedMut::new(to);
-        let product = Product { grid, inputs, outputs, from, weight, bias: bias.as_deref(), to };
-        let block = |i: usize| product.block(bands * i / blocks..bands * (i + 1) / blocks);
-        if alone { parallel_for(blocks, block) } else { (0..blocks).for_each(block) }
-    });
+    let bias = finish.bias.map(|bias| [bias, &[0.0; LANES - 1]].concat());
+    let finish = Finish { bias: bias.as_deref(), ..finish };
+    let to = &SharedMut::new(to);
+    let product = Product { grid, inputs, outputs, from, weight, finish, to };
+    let block = |i: usize| product.block(bands * i / blocks..bands * (i + 1) / blocks);
+    if alone { parallel_for(blocks, block) } else { (0..blocks).for_each(block) }
 }
 
 struct Product<'a> {
@@ -312,7 +334,8 @@ struct Product<'a> {
     from: &'a [f32],
     /// As [`Kernels::transform`] leaves it.
     weight: &'a [f32],
-    bias: Option<&'a [f32]>,
+    /// The bias has zeros for a register behind its end.
+    finish: Finish<'a, f32>,
     to: &'a SharedMut<'a, f32>,
 }
 
@@ -351,7 +374,7 @@ impl Product<'_> {
                             &band,
                             at(&to, to_plane, rows[1], bands.start + i),
                             outputs,
-                            self.bias,
+                            self.finish,
                             y,
                         );
                     }
@@ -385,7 +408,7 @@ impl Product<'_> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(kernels.lanes)],
                     c_row: rows[1],
-                    next_c: std::ptr::null(),
+                    next: Next::NONE,
                     lanes: [kernels.lanes; 2],
                     resume: false,
                     row_bias: [std::ptr::null(); 2],
@@ -393,7 +416,7 @@ impl Product<'_> {
                 };
                 // SAFETY: the planes have these tiles with whole registers of channels, the weight a panel of `width`
                 // columns; these columns of the point are this task's alone.
-                unsafe { kernels.compute(tiles.len(), registers, Walk::Strides, &tile) };
+                unsafe { kernels.compute(tiles.len(), registers, Walk::Rows, &tile) };
             }
         }
     }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::transforms::{Gather, Gradient, POINTS, Planes, Spread, WeightGradient};
 use super::{Band, Grid, Plan, plane, suits, with_pixels};
 use crate::conv::ConvShape;
-use crate::gemm::{Element, Tile, Walk, transpose};
+use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::{LANES, Vectorized, isa, vectorized};
@@ -184,7 +184,7 @@ impl Product<'_> {
                     table: std::ptr::null(),
                     c: [begin, begin.wrapping_add(one)],
                     c_row,
-                    next_c: std::ptr::null(),
+                    next: Next::NONE,
                     lanes: [one; 2],
                     resume: false,
                     row_bias: [std::ptr::null(); 2],

@@ -1,0 +1,203 @@
+//! Rewrites: what an op in a graph can take over from the op behind it, or do ahead of a run.
+//!
+//! * The gradient of a maximum of what a ReLU gave is gated before it is placed.
+//! * A bound (ReLU and the like) is applied by the convolution before it, while its results are in the cache.
+//! * Weights that are constants are packed once.
+//! * In a graph for inference, a channel's scale and shift (batch normalization) are folded into the weights before them.
+//!   That alone changes how results are rounded.
+
+use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
+use crate::op::Op;
+use crate::tensor::{Buffer, Meta, Tensor};
+use std::sync::Arc;
+
+/// What a graph may make of an op. Every method says no unless the op says otherwise.
+///
+/// `constants` has an entry for each input: its value if it is the same in every run.
+pub trait Rewrites {
+    /// For an op that makes `low` of what is below, and `high` of what is above: the two.
+    fn bounds(&self) -> Option<(f64, f64)> {
+        None
+    }
+
+    /// The op that does this and then such an op, with the same bits.
+    fn then_bounds(&self, _bounds: (f64, f64)) -> Option<Arc<dyn Op>> {
+        None
+    }
+
+    /// What part the op has in the gradient of a maximum that follows a ReLU.
+    fn part(&self) -> Option<Part> {
+        None
+    }
+
+    /// For an op that multiplies each channel (axis 1) of its first input by a number, and adds one: the two vectors.
+    fn channel_affine(&self, _constants: &[Option<Tensor>]) -> Option<(Tensor, Tensor)> {
+        None
+    }
+
+    /// The other inputs with which this op does what it and then such an op did, but for rounding.
+    fn then_channel_affine(
+        &self,
+        _constants: &[Option<Tensor>],
+        _scale: &Tensor,
+        _shift: &Tensor,
+    ) -> Option<Vec<Tensor>> {
+        None
+    }
+
+    /// An op, and the inputs behind the first, that give the same bits with less to do in every run.
+    fn prepared(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        None
+    }
+}
+
+/// The ops around maxima of what a ReLU gave, whose gradients can change places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// `x → y, index`: each `y` is one of `x`, and `index` says which.
+    PicksMaxima,
+    /// `y, index → x`: each of `y` is added to zeros at its index.
+    PlacesMaxima,
+    /// `g, y → x`, element by element: `g`, or 0, whichever `y` says.
+    Gates,
+}
+
+/// An op that is taken as it is.
+pub(crate) struct AsItIs;
+
+impl Rewrites for AsItIs {}
+
+/// Folds scales and shifts into the weights before them: for inference.
+pub(super) fn fold_affine(graph: &mut Graph) {
+    for at in 0..graph.equations.len() {
+        let Some((before, op)) = followed(graph, at) else { continue };
+        let Some((scale, shift)) = op.rewrites().channel_affine(&constants(graph, at)) else { continue };
+        let made = &graph.values[graph.equations[before].outputs[0]].meta;
+        if made.shape.get(1) != Some(&scale.elements()) {
+            continue;
+        }
+        let What::Op(first) = &graph.equations[before].what else { continue };
+        let Some(others) = first.rewrites().then_channel_affine(&constants(graph, before), &scale, &shift) else {
+            continue;
+        };
+        replace_inputs(graph, before, others);
+        take_over(graph, before, at);
+    }
+    graph.equations.retain(|equation| !is_taken(equation));
+}
+
+/// Lets an op apply the bounds behind it.
+pub(super) fn bound(graph: &mut Graph) {
+    for at in 0..graph.equations.len() {
+        let Some((before, op)) = followed(graph, at) else { continue };
+        let Some(bounds) = op.rewrites().bounds() else { continue };
+        let What::Op(first) = &graph.equations[before].what else { continue };
+        let Some(bounded) = first.rewrites().then_bounds(bounds) else { continue };
+        graph.equations[before].what = What::Op(bounded);
+        take_over(graph, before, at);
+    }
+    graph.equations.retain(|equation| !is_taken(equation));
+}
+
+/// Gates the gradients of maxima before they are placed, where there are few of them, instead of after.
+///
+/// Where an element was not the maximum its gradient is 0 either way; where it was, the maximum is the element, and gates as
+/// it does. The ReLU's results are then not needed for the gradient.
+pub(super) fn gate_maxima(graph: &mut Graph) {
+    let part = |equation: &Equation| match &equation.what {
+        What::Op(op) => op.rewrites().part(),
+        _ => None,
+    };
+    let whole = |graph: &Graph, o: &Operand| o.layout == graph.values[o.value].layout;
+    for at in 0..graph.equations.len() {
+        let gate = &graph.equations[at];
+        let (Some(Part::Gates), Some((before, _))) = (part(gate), followed(graph, at)) else { continue };
+        let place = &graph.equations[before];
+        if part(place) != Some(Part::PlacesMaxima) {
+            continue;
+        }
+        let (y, index) = (&gate.inputs[1], &place.inputs[1]);
+        let picks = |e: &&Equation| part(e) == Some(Part::PicksMaxima) && e.outputs[1] == index.value;
+        let Some(pick) = graph.equations[..before].iter().find(picks) else { continue };
+        let maxima = pick.outputs[0];
+        let meta = graph.values[maxima].meta.clone();
+        if pick.inputs[0] != *y || ![y, index].iter().all(|o| whole(graph, o)) || place.inputs[0].meta() != meta {
+            continue;
+        }
+        // The two equations change places: what was placed and then gated is gated and then placed.
+        let layout = graph.values[maxima].layout.clone();
+        let gated = place.outputs[0];
+        let bytes = graph.values[maxima].bytes;
+        graph.values[gated] = Value { meta, layout: layout.clone(), bytes, constant: None };
+        let (first, second) = graph.equations.split_at_mut(at);
+        let (place, gate) = (&mut first[before], &mut second[0]);
+        std::mem::swap(&mut place.what, &mut gate.what);
+        std::mem::swap(&mut place.module, &mut gate.module);
+        let dtype = place.inputs[0].dtype;
+        gate.inputs = vec![Operand { value: gated, layout: layout.clone(), dtype }, place.inputs[1].clone()];
+        place.inputs[1] = Operand { value: maxima, layout, dtype };
+    }
+}
+
+/// Prepares ops whose inputs are constants.
+pub(super) fn prepare(graph: &mut Graph) {
+    for at in 0..graph.equations.len() {
+        let What::Op(op) = &graph.equations[at].what else { continue };
+        let inputs: Vec<Meta> = graph.equations[at].inputs.iter().map(Operand::meta).collect();
+        let Some((op, others)) = op.rewrites().prepared(&inputs, &constants(graph, at)) else { continue };
+        graph.equations[at].what = What::Op(op);
+        replace_inputs(graph, at, others);
+    }
+}
+
+/// For an op that reads as its first input all of what another op makes, which nothing else reads: the equation of that
+/// other op, and this op.
+fn followed(graph: &Graph, at: usize) -> Option<(usize, Arc<dyn Op>)> {
+    let Equation { what: What::Op(op), inputs, .. } = &graph.equations[at] else { return None };
+    let operand = inputs.first()?;
+    let reads = |operands: &[Operand]| operands.iter().filter(|o| o.value == operand.value).count();
+    let readers: usize = graph.equations.iter().map(|e| reads(&e.inputs)).sum::<usize>() + reads(&graph.outputs);
+    let all = operand.layout.is_contiguous()
+        && operand.layout.offset == 0
+        && operand.layout.shape.elements() == graph.values[operand.value].meta.shape.elements();
+    let before = graph.equations[..at].iter().rposition(|e| e.outputs == [operand.value])?;
+    (readers == 1 && all).then(|| (before, op.clone()))
+}
+
+/// The values of an equation's inputs, where they are constants.
+fn constants(graph: &Graph, at: usize) -> Vec<Option<Tensor>> {
+    let constant = |o: &Operand| graph.values[o.value].constant.as_ref().map(|buffer| o.tensor(buffer.clone()));
+    graph.equations[at].inputs.iter().map(constant).collect()
+}
+
+/// Gives an equation other inputs behind the first.
+fn replace_inputs(graph: &mut Graph, at: usize, others: Vec<Tensor>) {
+    let first = graph.equations[at].inputs.swap_remove(0);
+    let others = others.into_iter().map(|tensor| {
+        let layout = tensor.layout().clone();
+        let constant: Arc<Buffer> = tensor.0.data.buffer.clone();
+        let value =
+            Value { meta: tensor.meta(), layout: layout.clone(), bytes: constant.len(), constant: Some(constant) };
+        graph.values.push(value);
+        Operand { value: graph.values.len() - 1, layout, dtype: tensor.dtype() }
+    });
+    graph.equations[at].inputs = std::iter::once(first).chain(others).collect();
+}
+
+/// Equation `before` now makes what equation `at` made, which is left without an effect.
+fn take_over(graph: &mut Graph, before: usize, at: usize) {
+    let (from, to): (ValueId, ValueId) = (graph.equations[at].outputs[0], graph.equations[before].outputs[0]);
+    // The one may have been made in another shape than the other; how it is read stays.
+    let rename = |operand: &mut Operand| {
+        if operand.value == from {
+            operand.value = to;
+        }
+    };
+    graph.equations.iter_mut().flat_map(|e| &mut e.inputs).chain(&mut graph.outputs).for_each(rename);
+    (graph.equations[at].inputs, graph.equations[at].outputs) = Default::default();
+}
+
+/// Whether the equation is one that another has taken over.
+fn is_taken(equation: &Equation) -> bool {
+    matches!(equation.what, What::Op(_)) && equation.outputs.is_empty()
+}

@@ -2,7 +2,7 @@
 
 use crate::compile::Rewrites;
 use crate::grad::{self, Grad, Grads, Node, Saved};
-use crate::onnx::{Values, Writer};
+pub use crate::onnx::{Attribute, Value, Values, Writer};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
 use crate::{DType, Error, Result, check, compile, profile};
 use smallvec::SmallVec;

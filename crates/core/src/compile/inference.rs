@@ -18,7 +18,7 @@ impl Graph {
     /// assert_eq!(graph.unwrap().to_string(), text);
     /// ```
     pub fn of(arguments: &[Meta], f: Function) -> Result<Graph> {
-        let (mut graph, _) = no_grad(|| trace::trace(arguments, f))?;
+        let (mut graph, _) = no_grad(|| trace::trace(arguments, false, f))?;
         graph.equations.retain(|equation| !matches!(&equation.what, What::Effect(effect) if effect.writes.is_empty()));
         simplify::simplify(&mut graph);
         Ok(graph)

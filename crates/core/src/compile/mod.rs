@@ -8,6 +8,7 @@ mod check;
 mod fuse;
 pub(crate) mod graph;
 mod inference;
+mod picture;
 mod plan;
 mod results;
 mod rewrite;

@@ -11,6 +11,7 @@ use hadal_models::{ALL, Bert, BertSize, Spec, build};
 use hadal_nn::layers::*;
 use hadal_nn::{Layer, Sequential};
 use hadal_onnx::{Export, Model};
+use std::slice::from_ref;
 
 /// Relative error of the predictions: batch normalizations are computed in another order of operations.
 const TOLERANCE: f64 = 2e-5;
@@ -38,7 +39,7 @@ fn compare(name: &str, model: &dyn Layer, sample: &[usize]) {
     for (bytes, batch) in [(&fixed, 2), (&open, 1), (&open, 3)] {
         let x = samples(batch);
         let expected = no_grad(|| model.forward(&x));
-        keep(&format!("model-{name}-{batch}"), bytes, &[x.clone()], &[expected.clone()]);
+        keep(&format!("model-{name}-{batch}"), bytes, from_ref(&x), from_ref(&expected));
         let found = run(bytes.clone(), &names, &[x]).unwrap_or_else(|e| panic!("{name}: {e}"));
         let apart = difference(&found[0], &expected);
         assert!(apart <= TOLERANCE, "{name}: predictions for a batch of {batch} differ by {apart:e}");

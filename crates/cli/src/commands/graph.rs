@@ -43,7 +43,7 @@ fn graph(options: &Options) -> Result<Graph> {
 
 fn of_layer(model: &dyn Layer, sample: &[usize], batch: usize) -> Result<Graph> {
     model.eval();
-    // Visiting gives parameters and layers their names.
+    // Visiting gives parameters and layers their names, here as below.
     model.named_state();
     let shape: Vec<usize> = [batch].iter().chain(sample).copied().collect();
     Graph::of(&[Meta::new(shape, model.input_dtype())], &|x| attempt(|| vec![model.forward(&x[0])]))
@@ -51,6 +51,7 @@ fn of_layer(model: &dyn Layer, sample: &[usize], batch: usize) -> Result<Graph> 
 
 /// Of a model that was loaded; sizes that it leaves open are those of the batch.
 fn imported(model: &Model, batch: usize) -> Result<Graph> {
+    model.named_state();
     let arguments = model.inputs().iter().map(|port| argument(port, batch)).collect::<Result<Vec<_>>>()?;
     let metas: Vec<Meta> = arguments.iter().map(|(meta, _)| meta.clone()).collect();
     Graph::of(&metas, &|x| {

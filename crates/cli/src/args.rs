@@ -35,6 +35,10 @@ pub enum Command {
     Serve(Serve),
     /// Show a model's layers, shapes, parameters and FLOPs.
     Summary(Summary),
+    /// Write a trained model as ONNX.
+    Export(Export),
+    /// Draw what a model computes, as SVG or for Graphviz, or print it.
+    Graph(Graph),
     /// List the data sets that have a name, and whether they are here.
     Datasets,
     /// List the models that have a name.
@@ -178,6 +182,45 @@ pub struct Serve {
 pub struct Summary {
     /// A name from `hadal models`, or a model file.
     pub model: String,
+    /// Input shape of one sample, for a model given by name.
+    #[arg(long, value_name = "C,H,W", value_delimiter = ',', default_value = "1,28,28", value_parser = at_least_one)]
+    pub input: Vec<usize>,
+    /// Number of outputs, for a model given by name.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub classes: usize,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Export {
+    /// A model file written by `hadal train`.
+    pub model: PathBuf,
+    /// The file to write.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Number of samples that the written model takes at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub batch: usize,
+    /// Let it take any number of samples.
+    #[arg(long, conflicts_with = "batch")]
+    pub dynamic_batch: bool,
+    /// Read the file again, run it on random inputs, and show how far its outputs are from the model's.
+    #[arg(long)]
+    pub verify: bool,
+    /// Verify with onnxruntime as well, by this Python, which has it.
+    #[arg(long, value_name = "PROGRAM", requires = "verify")]
+    pub python: Option<PathBuf>,
+}
+
+#[derive(Arguments, Debug)]
+pub struct Graph {
+    /// A name from `hadal models`, a model file, or an ONNX file.
+    pub model: String,
+    /// The file to write: .svg, or .dot for Graphviz. Without it the graph is printed.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Number of samples at once; also for other sizes that an ONNX model leaves open.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub batch: usize,
     /// Input shape of one sample, for a model given by name.
     #[arg(long, value_name = "C,H,W", value_delimiter = ',', default_value = "1,28,28", value_parser = at_least_one)]
     pub input: Vec<usize>,

@@ -2,6 +2,8 @@
 
 pub mod doctor;
 pub mod evaluate;
+pub mod export;
+pub mod graph;
 pub mod list;
 pub mod predict;
 #[cfg(feature = "serve")]

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(options) => commands::serve::run(options).map(|()| Ending::Finished),
         Command::Summary(options) => commands::summary::run(options).map(|()| Ending::Finished),
+        Command::Export(options) => commands::export::run(options).map(|()| Ending::Finished),
+        Command::Graph(options) => commands::graph::run(options).map(|()| Ending::Finished),
         Command::Datasets => commands::list::datasets().map(|()| Ending::Finished),
         Command::Models => commands::list::models().map(|()| Ending::Finished),
         Command::Doctor => commands::doctor::run().map(|()| Ending::Finished),

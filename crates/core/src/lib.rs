@@ -18,6 +18,7 @@ mod functional;
 pub mod grad;
 mod gradients;
 mod module;
+pub mod onnx;
 pub mod op;
 pub mod ops;
 mod param;

@@ -2,6 +2,7 @@
 
 use crate::compile::Rewrites;
 use crate::grad::{self, Grad, Grads, Node, Saved};
+pub use crate::onnx::{Attribute, Value, Values, Writer};
 use crate::tensor::{Bits, Buffer, Category, Data, Element, Layout, Meta, Shape, Tensor};
 use crate::{DType, Error, Result, check, compile, profile};
 use smallvec::SmallVec;
@@ -105,6 +106,12 @@ pub trait Op: Any + Debug + Send + Sync {
     /// [`Reads::INPUTS`] at least.
     fn decompose(&self, _inputs: &[Tensor]) -> Option<Vec<Tensor>> {
         None
+    }
+
+    /// The op as nodes of an ONNX graph: a value for each output, or for the first of them if nothing ever reads the
+    /// others. By default those of [`Op::decompose`], and an error if there is no such thing.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed_all(|inputs| self.decompose(inputs).ok_or_else(|| x.no_form("has no form in ONNX")))
     }
 }
 

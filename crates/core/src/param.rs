@@ -101,6 +101,11 @@ impl Param {
         self.0.name.get().map_or("(not yet named)", String::as_str)
     }
 
+    /// Whether it has a name.
+    pub fn is_named(&self) -> bool {
+        self.0.name.get().is_some()
+    }
+
     /// Gives the place its name; the first name stays.
     pub fn set_name(&self, name: &str) {
         self.0.name.get_or_init(|| name.to_owned());

@@ -22,6 +22,7 @@
 //! | [`data`] | data sets, transforms, the loader |
 //! | [`train`] | `compile`, `fit`, `evaluate`, callbacks, metrics |
 //! | [`models`] | architectures by name |
+//! | [`onnx`] | ONNX models, in and out |
 //! | [`Trained`] | a model file of the `hadal` command, ready to predict |
 
 mod trained;
@@ -32,6 +33,7 @@ pub use hadal_kernels as kernels;
 pub use hadal_kernels::threads::{set_threads, threads};
 pub use hadal_models as models;
 pub use hadal_nn as nn;
+pub use hadal_onnx as onnx;
 pub use hadal_train as train;
 pub use trained::Trained;
 

@@ -1,4 +1,4 @@
-//! ONNX models in Hadal: loaded at run time, without code generation.
+//! ONNX models in Hadal: loaded at run time, without code generation; and Hadal models written as ONNX ([`Export`]).
 //!
 //! ```no_run
 //! use hadal_onnx::{Model, Value};
@@ -37,6 +37,7 @@
 mod compiled;
 mod decode;
 mod element;
+mod export;
 mod external;
 mod graph;
 mod inputs;
@@ -55,6 +56,7 @@ mod wire;
 
 pub use compiled::CompiledModel;
 pub use element::ElementType;
+pub use export::Export;
 pub use model::Model;
 pub use registry::{Supported, operators};
 pub use types::{Dimension, Port, Type};

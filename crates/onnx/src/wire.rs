@@ -10,4 +10,4 @@ mod types;
 
 pub(crate) use graph::{Attribute, AttributeKind, Function, Graph, Model, Node, OperatorSet};
 pub(crate) use tensor::{Entry, OptionalValue, SequenceValue, SparseTensor, Tensor};
-pub(crate) use types::{Dimension, Type, TypeKind, ValueInfo, dimension};
+pub(crate) use types::{Dimension, ShapeType, TensorType, Type, TypeKind, ValueInfo, dimension};

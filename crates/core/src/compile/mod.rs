@@ -6,7 +6,9 @@
 mod cache;
 mod check;
 mod fuse;
-mod graph;
+pub(crate) mod graph;
+mod inference;
+mod picture;
 mod plan;
 mod results;
 mod rewrite;

@@ -80,6 +80,7 @@ ops! {
 mod prelude {
     pub(crate) use crate::compile::Rewrites;
     pub(crate) use crate::grad::{Grad, Grads};
+    pub(crate) use crate::onnx::{Attribute, Value, Values, Writer};
     pub(crate) use crate::op::{
         Input, Kind, Metas, Op, Output, Reads, apply, broadcast, one, require_bits, require_float, require_number,
     };

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::grad::{Grad, Grads};
+use crate::onnx::{Values, Writer};
 use crate::op::{Input, Kind, Metas, Op, Output, Reads, apply, one, require_float};
 use crate::run::map;
 use crate::run::real::Real;
@@ -32,6 +33,12 @@ pub trait Function: Debug + Send + Sync + 'static {
     /// The same value in ordinary operations, where [`Function::pull`] is a [`Pull`].
     fn composed(&self, _: &Tensor) -> Option<Tensor> {
         None
+    }
+
+    /// The function as ONNX nodes; see [`Op::onnx`].
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let composed = |inputs: &[Tensor]| self.composed(&inputs[0]).map(|y| vec![y]);
+        x.composed_all(|inputs| composed(inputs).ok_or_else(|| x.no_form("has no form in ONNX")))
     }
 }
 
@@ -105,5 +112,9 @@ impl<F: Function> Op for F {
 
     fn decompose(&self, x: &[Tensor]) -> Option<Vec<Tensor>> {
         self.composed(&x[0]).map(|y| vec![y])
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Function::onnx(self, x)
     }
 }

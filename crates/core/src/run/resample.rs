@@ -37,6 +37,11 @@ impl Taps {
         self.size
     }
 
+    /// The elements that result `i` is made of, with their weights.
+    pub fn row(&self, i: usize) -> impl Iterator<Item = (usize, f64)> {
+        (self.start[i]..self.start[i + 1]).map(|k| (self.index[k], self.weight[k]))
+    }
+
     /// The adjoint.
     pub fn transposed(&self) -> Taps {
         let mut rows = vec![Vec::new(); self.size];

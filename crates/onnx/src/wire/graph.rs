@@ -11,6 +11,8 @@ pub(crate) struct Model {
     pub ir_version: i64,
     #[prost(string, tag = "2")]
     pub producer_name: String,
+    #[prost(string, tag = "3")]
+    pub producer_version: String,
     #[prost(message, boxed, optional, tag = "7")]
     pub graph: Option<Box<Graph>>,
     #[prost(message, repeated, tag = "8")]

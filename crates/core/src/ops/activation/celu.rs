@@ -22,6 +22,10 @@ impl Function for Celu {
         let slope = x.clamp_max(0).div(self.alpha).exp();
         g.of(0).mul(x.gt(0).where_(1, slope))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Celu", &[("alpha", self.alpha.into())])
+    }
 }
 
 #[fallible]

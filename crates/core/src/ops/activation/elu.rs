@@ -27,6 +27,10 @@ impl Function for Elu {
         let slope = x.clamp_max(0).exp().mul(self.alpha);
         g.of(0).mul(x.gt(0).where_(1, slope))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Elu", &[("alpha", self.alpha.into())])
+    }
 }
 
 #[fallible]

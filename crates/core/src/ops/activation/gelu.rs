@@ -25,6 +25,10 @@ impl Function for Gelu {
     fn composed(&self, x: &Tensor) -> Option<Tensor> {
         Some(x.mul(FRAC_1_SQRT_2).erf().add(1).mul(x).mul(0.5))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Gelu", &[])
+    }
 }
 
 #[fallible]

@@ -30,6 +30,10 @@ impl Function for GeluTanh {
         let inner = x.square().mul(CUBIC).add(1).mul(x).mul(SLOPE);
         Some(inner.tanh().add(1).mul(x).mul(0.5))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Gelu", &[("approximate", "tanh".into())])
+    }
 }
 
 #[fallible]

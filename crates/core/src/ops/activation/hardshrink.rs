@@ -18,6 +18,10 @@ impl Function for Hardshrink {
     fn pull(&self, g: &Grad) -> Tensor {
         g.input(0).abs().le(self.lambda).where_(0, g.of(0))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].abs().le(self.lambda).where_(0, &x[0]))
+    }
 }
 
 #[fallible]

@@ -19,6 +19,10 @@ impl Function for Hardsigmoid {
         let x = g.input(0);
         x.abs().lt(3).where_(g.of(0).div(6), 0)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("HardSigmoid", &[("alpha", (1.0 / 6.0).into()), ("beta", 0.5.into())])
+    }
 }
 
 #[fallible]

@@ -20,6 +20,10 @@ impl Function for Hardswish {
         let slope = x.div(3).add(0.5);
         g.of(0).mul(x.le(-3).where_(0, x.ge(3).where_(1, slope)))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].mul(x[0].hardsigmoid()))
+    }
 }
 
 #[fallible]

@@ -19,6 +19,10 @@ impl Function for LeakyRelu {
         let negative = g.of(0).mul(self.negative_slope);
         g.input(0).gt(0).where_(g.of(0), negative)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("LeakyRelu", &[("alpha", self.negative_slope.into())])
+    }
 }
 
 #[fallible]

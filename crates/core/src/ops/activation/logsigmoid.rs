@@ -21,6 +21,10 @@ impl Function for Logsigmoid {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).neg().sigmoid())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].neg().softplus().neg())
+    }
 }
 
 #[fallible]

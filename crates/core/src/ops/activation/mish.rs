@@ -21,6 +21,10 @@ impl Function for Mish {
         let slope = x.mul(x.sigmoid()).mul(1 - t.square());
         g.of(0).mul(t.add(slope))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].mul(x[0].softplus().tanh()))
+    }
 }
 
 #[fallible]

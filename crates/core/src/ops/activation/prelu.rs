@@ -39,6 +39,10 @@ impl Op for Prelu {
             g.when(1, || positive.where_(0, g.of(0).mul(&x)).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("PRelu", &[])
+    }
 }
 
 #[fallible]

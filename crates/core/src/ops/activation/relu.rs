@@ -39,6 +39,10 @@ impl Op for Relu {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(through(&g.of(0), &g.output(0).detach()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Relu")
+    }
 }
 
 impl Rewrites for Relu {

@@ -24,6 +24,10 @@ impl Function for Selu {
         let slope = x.clamp_max(0).exp().mul(SCALE * ALPHA);
         g.of(0).mul(x.gt(0).where_(SCALE, slope))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Selu", &[("alpha", ALPHA.into()), ("gamma", SCALE.into())])
+    }
 }
 
 #[fallible]

@@ -24,6 +24,10 @@ impl Function for Silu {
         let s = x.sigmoid();
         g.of(0).mul(s.mul(s.neg().add(1).mul(&x).add(1)))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].mul(x[0].sigmoid()))
+    }
 }
 
 #[fallible]

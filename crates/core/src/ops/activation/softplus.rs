@@ -23,6 +23,17 @@ impl Function for Softplus {
         let z = g.input(0).mul(self.beta);
         g.of(0).mul(z.gt(self.threshold).where_(1, z.sigmoid()))
     }
+
+    /// Beyond 20 the function is its argument, to the last bit of `f32`.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match (self.beta, self.threshold) {
+            (1.0, 20.0..) => x.op("Softplus", &[]),
+            (beta, threshold) => x.composed(|x| {
+                let z = x[0].mul(beta);
+                z.gt(threshold).where_(&x[0], z.softplus().div(beta))
+            }),
+        }
+    }
 }
 
 #[fallible]

@@ -19,6 +19,10 @@ impl Function for Softshrink {
     fn pull(&self, g: &Grad) -> Tensor {
         g.input(0).abs().le(self.lambda).where_(0, g.of(0))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].abs().le(self.lambda).where_(0, x[0].sub(x[0].sign().mul(self.lambda))))
+    }
 }
 
 #[fallible]

@@ -19,6 +19,10 @@ impl Function for Threshold {
     fn pull(&self, g: &Grad) -> Tensor {
         g.input(0).le(self.threshold).where_(0, g.of(0))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].le(self.threshold).where_(self.value, &x[0]))
+    }
 }
 
 #[fallible]

@@ -235,6 +235,35 @@ impl Geometry {
         2 * (batch * self.output.iter().product::<usize>() * weight.elements()) as u64
     }
 
+    /// For ONNX: the values of the axes that there are.
+    fn last(&self, values: &[usize; 3]) -> Attribute {
+        values[3 - self.rank..].into()
+    }
+
+    /// For ONNX: what a convolution and its adjoint have in common.
+    fn attributes(&self, pads: &[usize]) -> Vec<(&'static str, Attribute)> {
+        vec![
+            ("kernel_shape", self.last(&self.kernel)),
+            ("strides", self.last(&self.stride)),
+            ("dilations", self.last(&self.dilation)),
+            ("group", self.groups.into()),
+            ("pads", pads.into()),
+        ]
+    }
+
+    /// For ONNX: what the windows of axis `i` span, and what there is.
+    fn span(&self, i: usize) -> (usize, usize) {
+        let spanned = self.stride[i] * (self.output[i] - 1) + self.dilation[i] * (self.kernel[i] - 1) + 1;
+        (spanned, self.input[i] + self.pad_begin[i])
+    }
+
+    /// For ONNX: zeros before every axis, then behind every axis as far as windows reach.
+    fn pads(&self) -> Vec<usize> {
+        let behind = |i: usize| self.span(i).0.saturating_sub(self.span(i).1);
+        let axes = 3 - self.rank..3;
+        axes.clone().map(|i| self.pad_begin[i]).chain(axes.map(behind)).collect()
+    }
+
     fn convolve(self, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let inputs: Vec<&Tensor> = [x, w].into_iter().chain(bias).collect();
         apply(Convolved(self), &inputs)
@@ -299,6 +328,10 @@ impl Op for Convolved {
             gradients.push(g.when(2, || g.of(0).reshape([n, channels, positions]).sum([0, 2])));
         }
         gradients
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Conv", &self.0.attributes(&self.0.pads()))
     }
 }
 
@@ -435,6 +468,15 @@ impl Op for ConvolutionByInput {
             g.when(0, || of(self.0.convolve(&g.of(0), &g.input(1), None))),
             g.when(1, || of(self.0.correlate(&g.of(0), &g.input(0)))),
         ]
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        // What windows leave of the input is added, what they reach beyond it is cut off.
+        let left = |i: usize| self.0.span(i).1.saturating_sub(self.0.span(i).0);
+        let extra: Vec<usize> = (3 - self.0.rank..3).map(left).collect();
+        let mut attributes = self.0.attributes(&self.0.pads());
+        attributes.push(("output_padding", extra[..].into()));
+        x.op("ConvTranspose", &attributes)
     }
 }
 

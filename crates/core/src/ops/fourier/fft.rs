@@ -55,6 +55,16 @@ impl Op for Transform {
         };
         vec![Some(apply(adjoint, &[&g.of(0)]).unwrap_or_else(|e| e.raise()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let (shape, backward) = (&x.meta(0).shape, matches!(self, Transform::Backward));
+        let (n, rows) = (shape[shape.rank() - 2], shape[..shape.rank() - 2].iter().product());
+        let rows = x.reshape(x.input(0), &[rows, n, 2]);
+        let inputs = [rows, Value::OMITTED, x.constant(&Tensor::full((), 1i64))];
+        let y = x.reshape(x.node("DFT", &inputs, &[("inverse", backward.into())]), shape);
+        // The inverse of ONNX is divided by n.
+        Ok(vec![if backward { x.node("Mul", &[y, x.number(n as f64)], &[]) } else { y }])
+    }
 }
 
 fn along(transform: Transform, x: &Tensor, axis: isize) -> Result<Tensor> {

@@ -41,6 +41,10 @@ impl Op for Embedding {
         };
         vec![g.when(0, sum), None]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Gather", &[])
+    }
 }
 
 #[fallible]

@@ -32,6 +32,10 @@ impl Op for Gather {
         };
         vec![g.when(0, sum), None]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("GatherElements", &[("axis", self.0.into())])
+    }
 }
 
 /// An index of the same rank, not larger than the tensor in the other axes.

@@ -41,6 +41,16 @@ impl Op for Histogram {
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || Tensor::zeros_with(&g.meta(0).shape, g.meta(0).dtype))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let inside = x[0].ge(self.min).logical_and(x[0].le(self.max));
+            let bin = x[0].sub(self.min).div(self.max - self.min).mul(self.bins).floor().clamp_max(self.bins - 1);
+            let bin = inside.where_(bin, -1).ravel();
+            let bins = Tensor::arange(self.bins).to_dtype(x[0].dtype()).unsqueeze(-1);
+            bin.eq(bins).to_dtype(x[0].dtype()).sum(-1)
+        })
+    }
 }
 
 #[fallible]

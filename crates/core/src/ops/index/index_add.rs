@@ -42,6 +42,14 @@ impl Op for IndexAdd {
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || g.of(0)), None, g.when(2, || g.of(0).index_select(self.0 as isize, &g.input(1)))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let source = &x.meta(2).shape;
+        let index: Vec<usize> = (0..source.rank()).map(|axis| if axis == self.0 { source[axis] } else { 1 }).collect();
+        let index = x.node("Expand", &[x.reshape(x.input(1), &index), x.sizes(source)], &[]);
+        let attributes = [("axis", self.0.into()), ("reduction", "add".into())];
+        Ok(vec![x.node("ScatterElements", &[x.input(0), index, x.input(2)], &attributes)])
+    }
 }
 
 #[fallible]

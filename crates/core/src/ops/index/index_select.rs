@@ -39,6 +39,10 @@ impl Op for IndexSelect {
         };
         vec![g.when(0, sum), None]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Gather", &[("axis", self.0.into())])
+    }
 }
 
 #[fallible]

@@ -33,6 +33,10 @@ impl Op for IsIn {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].unsqueeze(-1).eq(&x[1]).any(-1))
+    }
 }
 
 #[fallible]

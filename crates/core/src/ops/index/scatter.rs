@@ -34,6 +34,10 @@ impl Op for Scatter {
         let kept = || g.of(0).scatter(axis, &index, Tensor::zeros_with((), g.meta(0).dtype));
         vec![g.when(0, kept), None, g.when(2, || g.of(0).gather(axis, &index))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("ScatterElements", &[("axis", self.0.into())])
+    }
 }
 
 #[fallible]

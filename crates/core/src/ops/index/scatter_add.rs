@@ -31,6 +31,10 @@ impl Op for ScatterAdd {
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || g.of(0)), None, g.when(2, || g.of(0).gather(self.0 as isize, &g.input(1)))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("ScatterElements", &[("axis", self.0.into()), ("reduction", "add".into())])
+    }
 }
 
 #[fallible]

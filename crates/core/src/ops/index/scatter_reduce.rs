@@ -82,6 +82,16 @@ impl Op for ScatterReduce {
         let share = g.of(0).div(here.scatter_add(axis, &index, &there));
         vec![g.when(0, || here.mul(&share)), None, g.when(2, || there.mul(share.gather(axis, &index)))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let reduction = match self.combine {
+            Combine::Prod => "mul",
+            Combine::Amax => "max",
+            Combine::Amin => "min",
+            Combine::Sum | Combine::Mean => unreachable!("made of scatter_add"),
+        };
+        x.op("ScatterElements", &[("axis", self.axis.into()), ("reduction", reduction.into())])
+    }
 }
 
 #[fallible]

@@ -49,6 +49,15 @@ impl Op for SearchSorted {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("positions have no gradient")
     }
+
+    /// The number of elements that come before.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let (sorted, values) = (x[0].unsqueeze(-2), x[1].unsqueeze(-1));
+            let before = if self.0 == Side::Left { sorted.lt(values) } else { sorted.le(values) };
+            before.sum(-1)
+        })
+    }
 }
 
 #[fallible]

@@ -37,6 +37,10 @@ impl Op for Det {
         let scale = g.of(0).mul(g.output(0)).unsqueeze(-1).unsqueeze(-1);
         vec![Some(g.input(0).inverse().t().mul(scale))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Det", &[])
+    }
 }
 
 #[fallible]

@@ -99,6 +99,15 @@ impl Op for Linear {
         }
         gradients
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        if x.meta(0).shape.rank() == 2 {
+            return x.op("Gemm", &[("transB", true.into())]);
+        }
+        let product = x.node("MatMul", &[x.input(0), x.transpose(x.input(1), &[1, 0])], &[]);
+        let bias = x.inputs().get(2);
+        Ok(vec![bias.map_or(product, |&bias| x.node("Add", &[product, bias], &[]))])
+    }
 }
 
 /// `[rows, columns] → [columns]`: what [`Tensor::sum`] gives, in an order that suits tall matrices of many columns.

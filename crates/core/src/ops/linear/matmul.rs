@@ -150,6 +150,10 @@ impl Op for Matmul {
             g.when(1, || g.input(0).reshape(&left).t().matmul(incoming()).sum_to(&right).reshape(b)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("MatMul")
+    }
 }
 
 #[fallible]

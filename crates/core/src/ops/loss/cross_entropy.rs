@@ -122,6 +122,34 @@ impl Op for LabelledEntropy {
         gradients[0] = Some(slope);
         gradients
     }
+
+    /// Loss, pull and weight; the other outputs are for the gradient.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed_all(|x| {
+            let (classes, smoothing) = (x[0].size(1), self.smoothing);
+            let ignored = x[1].eq(self.ignore_index);
+            let class = ignored.where_(0, &x[1]);
+            let counted = ignored.logical_not().to_dtype(x[0].dtype());
+            let weight = match x.get(2) {
+                Some(weight) => weight.index_select(0, &class.ravel()).reshape(class.shape()).mul(counted),
+                None => counted,
+            };
+            let log = x[0].log_softmax(1);
+            let own = log.gather(1, &class.unsqueeze(1)).squeeze(1).mul(&weight).mul(1.0 - smoothing);
+            let mut loss = own.neg();
+            let mut pull = weight.mul(1.0 - smoothing);
+            if smoothing > 0.0 {
+                let share = smoothing / classes as f64;
+                let (all, sum) = match x.get(2) {
+                    Some(weight) => (log.mul(weight.reshape([classes, 1])), weight.sum(..)),
+                    None => (log.clone(), Tensor::full_with((), classes, x[0].dtype())),
+                };
+                loss = loss.sub(all.sum(1).mul(share));
+                pull = pull.add(sum.mul(share));
+            }
+            Ok(vec![ignored.where_(0, loss), ignored.where_(0, pull), weight])
+        })
+    }
 }
 
 /// `logits, labels, pull, scale, largest, share (, weight) → scale·(pull·p − (1 − s)·w_y·[c = y] − s/C·w_c)`.

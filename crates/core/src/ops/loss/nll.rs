@@ -159,6 +159,20 @@ impl Op for PickLabelled {
         gradients[0] = Some(apply(op, &inputs.iter().collect::<Vec<_>>()).unwrap_or_else(|e| e.raise()));
         gradients
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed_all(|x| {
+            let ignored = x[1].eq(self.ignore_index);
+            let class = ignored.where_(0, &x[1]);
+            let counted = ignored.logical_not().to_dtype(x[0].dtype());
+            let weight = match x.get(2) {
+                Some(weight) => weight.index_select(0, &class.ravel()).reshape(class.shape()).mul(counted),
+                None => counted,
+            };
+            let scores = x[0].gather(1, &class.unsqueeze(1)).squeeze(1);
+            Ok(vec![ignored.where_(0, scores.mul(&weight).neg()), weight])
+        })
+    }
 }
 
 /// The adjoint of [`PickLabelled`]: `g [n, l], labels [n, l] (, weight [c]) → [n, c, l]`, −w_y·g at the classes.

@@ -30,6 +30,10 @@ impl Op for Abs {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).mul(g.input(0).sign()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Abs")
+    }
 }
 
 #[fallible]

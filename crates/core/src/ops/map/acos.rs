@@ -16,6 +16,10 @@ impl Function for Acos {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).square().neg().add(1).rsqrt().neg())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Acos", &[])
+    }
 }
 
 #[fallible]

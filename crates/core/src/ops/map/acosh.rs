@@ -16,6 +16,10 @@ impl Function for Acosh {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).square().sub(1).rsqrt())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Acosh", &[])
+    }
 }
 
 #[fallible]

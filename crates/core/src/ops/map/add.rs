@@ -28,6 +28,13 @@ impl Op for Add {
     fn grad(&self, g: &Grad) -> Grads {
         (0..2).map(|i| g.when(i, || g.of(0).sum_to(&g.meta(i).shape))).collect()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.output(0).dtype {
+            DType::Bool => x.op("Or", &[]),
+            _ => x.arithmetic("Add"),
+        }
+    }
 }
 
 #[fallible]

@@ -16,6 +16,10 @@ impl Function for Atan {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.input(0).square().add(1))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Atan", &[])
+    }
 }
 
 #[fallible]

@@ -35,6 +35,19 @@ impl Op for Atan2 {
             g.when(1, || slope.mul(&a).neg().sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let (a, b) = (&x[0], &x[1]);
+            // The axes' ends: 0/0 becomes 0/1, and ∞/∞ becomes 1/1.
+            let (origin, far) = (a.eq(0).logical_and(b.eq(0)), a.isinf().logical_and(b.isinf()));
+            let ratio = origin.where_(a, far.where_(1, a.div(b)));
+            let ratio = far.logical_and(a.signbit().ne(b.signbit())).where_(-1, ratio);
+            let ratio = origin.logical_and(b.signbit()).where_(a.neg(), ratio);
+            let half = a.signbit().where_(-std::f64::consts::PI, std::f64::consts::PI);
+            ratio.atan().add(b.signbit().where_(half, 0))
+        })
+    }
 }
 
 #[fallible]

@@ -16,6 +16,10 @@ impl Function for Atanh {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(1 - g.input(0).square())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Atanh", &[])
+    }
 }
 
 #[fallible]

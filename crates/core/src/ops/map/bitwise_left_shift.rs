@@ -30,6 +30,14 @@ impl Op for ShiftLeft {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("integers have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let bits = 8 * x.meta(0).dtype.size() as i64;
+        x.composed(|x| {
+            let shifts = x[1].ge(0).logical_and(x[1].lt(bits));
+            shifts.where_(x[0].mul(x[1].ones_like().mul(2).pow(x[1].clamp(0, bits - 1))), 0)
+        })
+    }
 }
 
 fn shift<T: Element>(a: T, n: i64, bits: i64) -> T {

@@ -29,6 +29,13 @@ impl Op for BitwiseOr {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("integers have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype {
+            DType::Bool => x.op("Or", &[]),
+            _ => x.op("BitwiseOr", &[]),
+        }
+    }
 }
 
 #[fallible]

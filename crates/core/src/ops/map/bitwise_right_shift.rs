@@ -30,6 +30,16 @@ impl Op for ShiftRight {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("integers have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let bits = 8 * x.meta(0).dtype.size() as i64;
+        x.composed(|x| {
+            let shifts = x[1].ge(0).logical_and(x[1].lt(bits));
+            let divisor = x[1].ones_like().mul(2).pow(x[1].clamp(0, bits - 2));
+            let shifted = x[0].div_floor(&divisor);
+            shifts.where_(shifted, x[0].lt(0).where_(-1, 0).to_dtype(x[0].dtype()))
+        })
+    }
 }
 
 fn shift<T: Element>(a: T, n: i64, bits: i64) -> T {

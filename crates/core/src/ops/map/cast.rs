@@ -31,6 +31,20 @@ impl Op for Cast {
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || g.of(0).to_dtype(g.meta(0).dtype))]
     }
+
+    /// Floats beyond a small type saturate here, and are not defined in ONNX.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let bounds = match self.0 {
+            DType::U8 => [0, 255],
+            DType::I8 => [-128, 127],
+            _ => return Ok(vec![x.cast(x.input(0), self.0)]),
+        };
+        if !x.meta(0).dtype.is_float() {
+            return Ok(vec![x.cast(x.input(0), self.0)]);
+        }
+        let [low, high] = bounds.map(|bound| x.number(bound));
+        Ok(vec![x.cast(x.node("Clip", &[x.input(0), low, high], &[]), self.0)])
+    }
 }
 
 #[fallible]

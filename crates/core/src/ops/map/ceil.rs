@@ -16,6 +16,10 @@ impl Function for Ceil {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).zeros_like()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Ceil", &[])
+    }
 }
 
 #[fallible]

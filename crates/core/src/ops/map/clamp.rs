@@ -52,6 +52,14 @@ impl Op for Clamp {
         let above = outside(self.high, |x, high| x.ge(high));
         vec![Some([below, above].iter().flatten().fold(g.of(0), |g, outside| outside.where_(0, g)))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let bound = |bound: Option<Scalar>| match bound {
+            None => Value::OMITTED,
+            Some(bound) => x.constant(&dispatch!(numbers x.meta(0).dtype, T => Tensor::full((), nearest::<T>(bound)))),
+        };
+        Ok(vec![x.node("Clip", &[x.input(0), bound(self.low), bound(self.high)], &[])])
+    }
 }
 
 impl Rewrites for Clamp {

@@ -36,6 +36,13 @@ impl Op for Copysign {
             g.when(1, || Tensor::zeros_with(&g.meta(1).shape, g.meta(1).dtype)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let magnitude = x[0].abs();
+            x[1].signbit().where_(magnitude.neg(), magnitude)
+        })
+    }
 }
 
 #[fallible]

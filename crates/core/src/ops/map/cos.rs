@@ -20,6 +20,10 @@ impl Function for Cos {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).sin().neg())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Cos", &[])
+    }
 }
 
 #[fallible]

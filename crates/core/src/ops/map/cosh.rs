@@ -16,6 +16,10 @@ impl Function for Cosh {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).sinh())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Cosh", &[])
+    }
 }
 
 #[fallible]

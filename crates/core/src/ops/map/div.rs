@@ -34,6 +34,10 @@ impl Op for Div {
             g.when(1, || quotient.mul(g.output(0)).neg().sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Div")
+    }
 }
 
 #[fallible]

@@ -27,6 +27,22 @@ impl Op for DivFloor {
     fn grad(&self, g: &Grad) -> Grads {
         (0..2).map(|i| g.when(i, || Tensor::zeros_with(&g.meta(i).shape, g.meta(i).dtype))).collect()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            true => x.composed(|x| {
+                // From the exact remainder, so that rounding cannot reach the next integer.
+                let (a, b) = (&x[0], &x[1]);
+                let rest = a.fmod(b);
+                let whole = a.sub(&rest).div(b);
+                let below = rest.ne(0).logical_and(rest.lt(0).ne(b.lt(0)));
+                let whole = below.where_(whole.sub(1), &whole).round();
+                let whole = whole.eq(0).where_(a.div(b).mul(0), &whole);
+                b.eq(0).where_(a.div(b), &whole)
+            }),
+            false => x.composed(|x| x[0].sub(x[0].remainder(&x[1])).div_trunc(&x[1])),
+        }
+    }
 }
 
 #[fallible]

@@ -27,6 +27,13 @@ impl Op for DivTrunc {
     fn grad(&self, g: &Grad) -> Grads {
         (0..2).map(|i| g.when(i, || Tensor::zeros_with(&g.meta(i).shape, g.meta(i).dtype))).collect()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            true => x.composed(|x| x[0].div(&x[1]).trunc()),
+            false => x.arithmetic("Div"),
+        }
+    }
 }
 
 #[fallible]

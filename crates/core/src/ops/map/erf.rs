@@ -21,6 +21,10 @@ impl Function for Erf {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).square().neg().exp()).mul(FRAC_2_SQRT_PI)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Erf", &[])
+    }
 }
 
 #[fallible]

@@ -17,6 +17,10 @@ impl Function for Erfc {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).square().neg().exp()).mul(-FRAC_2_SQRT_PI)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| 1 - x[0].erf())
+    }
 }
 
 #[fallible]

@@ -20,6 +20,10 @@ impl Function for Exp {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Exp", &[])
+    }
 }
 
 #[fallible]

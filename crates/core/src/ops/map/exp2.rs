@@ -16,6 +16,10 @@ impl Function for Exp2 {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0)).mul(std::f64::consts::LN_2)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.node("Pow", &[x.number(2), x.input(0)], &[])])
+    }
 }
 
 #[fallible]

@@ -20,6 +20,14 @@ impl Function for Expm1 {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0).add(1))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            // Near 0 the difference would lose what is left of x: eˣ − 1 = 2t / (1 − t) with t = tanh(x/2).
+            let t = x[0].div(2).tanh();
+            x[0].abs().lt(0.5).where_(t.mul(2).div(1 - &t), x[0].exp().sub(1))
+        })
+    }
 }
 
 #[fallible]

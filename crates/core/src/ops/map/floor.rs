@@ -16,6 +16,10 @@ impl Function for Floor {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).zeros_like()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Floor", &[])
+    }
 }
 
 #[fallible]

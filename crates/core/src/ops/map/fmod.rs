@@ -33,6 +33,10 @@ impl Op for Fmod {
             g.when(1, || g.of(0).mul(g.input(0).div_trunc(g.input(1))).neg().sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Mod", &[("fmod", 1i64.into())])
+    }
 }
 
 #[fallible]

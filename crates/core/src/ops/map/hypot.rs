@@ -34,6 +34,15 @@ impl Op for Hypot {
             g.when(1, || slope.mul(g.input(1)).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let (a, b) = (x[0].abs(), x[1].abs());
+            let (small, large) = (a.minimum(&b), a.maximum(&b));
+            let ratio = large.eq(0).logical_or(large.isinf()).where_(0, small.div(&large));
+            large.mul(ratio.square().add(1).sqrt())
+        })
+    }
 }
 
 #[fallible]

@@ -30,6 +30,13 @@ impl Op for IsFinite {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            true => x.composed(|x| x[0].isnan().logical_or(x[0].isinf()).logical_not()),
+            false => x.composed(|x| x[0].eq(&x[0])),
+        }
+    }
 }
 
 #[fallible]

@@ -30,6 +30,13 @@ impl Op for IsNan {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            true => x.op("IsNaN", &[]),
+            false => x.composed(|x| x[0].ne(&x[0])),
+        }
+    }
 }
 
 #[fallible]

@@ -25,6 +25,10 @@ impl Op for Le {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.comparison("LessOrEqual")])
+    }
 }
 
 #[fallible]

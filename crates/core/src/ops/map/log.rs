@@ -20,6 +20,10 @@ impl Function for Log {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.input(0))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Log", &[])
+    }
 }
 
 #[fallible]

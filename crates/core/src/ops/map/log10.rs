@@ -20,6 +20,10 @@ impl Function for Log10 {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.input(0).mul(std::f64::consts::LN_10))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].log().mul(std::f64::consts::LOG10_E))
+    }
 }
 
 #[fallible]

@@ -20,6 +20,15 @@ impl Function for Log1p {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.input(0).add(1))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let sum = x[0].add(1);
+            // The rounding of the sum, undone (Goldberg 1991, theorem 4).
+            let near = sum.eq(1).where_(&x[0], sum.log().mul(x[0].div(sum.sub(1))));
+            x[0].abs().lt(0.5).where_(near, sum.log())
+        })
+    }
 }
 
 #[fallible]

@@ -34,6 +34,15 @@ impl Op for Logaddexp {
             g.when(1, || share(g.input(1)).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let (small, large) = (x[0].minimum(&x[1]), x[0].maximum(&x[1]));
+            // Where both are the same infinity their difference would be NaN.
+            let distance = small.eq(&large).where_(0, small.sub(&large));
+            large.add(distance.exp().log1p())
+        })
+    }
 }
 
 #[fallible]

@@ -17,6 +17,10 @@ impl Function for Logit {
         let x = g.input(0);
         g.of(0).div(x.mul(1 - &x))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].div(1 - &x[0]).log())
+    }
 }
 
 #[fallible]

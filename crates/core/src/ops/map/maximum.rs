@@ -39,6 +39,10 @@ impl Op for Maximum {
             g.when(1, || a.gt(&b).where_(0, &shared).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Max")
+    }
 }
 
 #[fallible]

@@ -35,6 +35,13 @@ impl Op for Mul {
             g.when(1, || g.of(0).mul(g.input(0)).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.output(0).dtype {
+            DType::Bool => x.op("And", &[]),
+            _ => x.arithmetic("Mul"),
+        }
+    }
 }
 
 #[fallible]

@@ -26,6 +26,14 @@ impl Function for NanToNum {
     fn pull(&self, g: &Grad) -> Tensor {
         g.input(0).isfinite().where_(g.of(0), 0)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let finite = x[0].isnan().where_(self.nan, &x[0]);
+            let finite = x[0].eq(f64::INFINITY).where_(self.positive, finite);
+            x[0].eq(f64::NEG_INFINITY).where_(self.negative, finite)
+        })
+    }
 }
 
 #[fallible]

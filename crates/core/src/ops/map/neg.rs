@@ -28,6 +28,10 @@ impl Op for Neg {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).neg())]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Neg")
+    }
 }
 
 #[fallible]

@@ -49,6 +49,10 @@ impl Op for Pow {
             }),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Pow")
+    }
 }
 
 /// By repeated squaring; wraps. A negative exponent gives what is left of the fraction: 0, except for ±1.

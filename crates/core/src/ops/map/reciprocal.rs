@@ -16,6 +16,10 @@ impl Function for Reciprocal {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0).square().neg())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Reciprocal", &[])
+    }
 }
 
 #[fallible]

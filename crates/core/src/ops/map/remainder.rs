@@ -33,6 +33,17 @@ impl Op for Remainder {
             g.when(1, || g.of(0).mul(g.input(0).div_floor(g.input(1))).neg().sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            false => x.op("Mod", &[]),
+            true => x.composed(|x| {
+                let rest = x[0].fmod(&x[1]);
+                let other_sign = rest.ne(0).logical_and(rest.lt(0).ne(x[1].lt(0)));
+                other_sign.where_(rest.add(&x[1]), &rest)
+            }),
+        }
+    }
 }
 
 #[fallible]

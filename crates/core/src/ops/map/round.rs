@@ -23,6 +23,15 @@ impl Function for Round {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).zeros_like()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let power = 10f64.powi(self.decimals.abs());
+        match self.decimals {
+            0 => x.op("Round", &[]),
+            1.. => x.composed(|x| x[0].mul(power).round().div(power)),
+            _ => x.composed(|x| x[0].div(power).round().mul(power)),
+        }
+    }
 }
 
 #[fallible]

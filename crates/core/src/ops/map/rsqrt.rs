@@ -17,6 +17,10 @@ impl Function for Rsqrt {
         let y = g.output(0);
         g.of(0).mul(y.square().mul(&y)).mul(-0.5)
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].sqrt().reciprocal())
+    }
 }
 
 #[fallible]

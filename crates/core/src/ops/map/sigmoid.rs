@@ -24,6 +24,10 @@ impl Function for Sigmoid {
         let y = g.output(0);
         g.of(0).mul(y.mul(1 - &y))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Sigmoid", &[])
+    }
 }
 
 #[fallible]

@@ -32,6 +32,13 @@ impl Op for Sign {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).zeros_like())]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype {
+            DType::Bool => Ok(vec![x.input(0)]),
+            _ => x.arithmetic("Sign"),
+        }
+    }
 }
 
 #[fallible]

@@ -31,6 +31,14 @@ impl Op for Signbit {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        match x.meta(0).dtype.is_float() {
+            // The reciprocal of −0 is −∞.
+            true => x.composed(|x| x[0].lt(0).logical_or(x[0].reciprocal().lt(0))),
+            false => x.composed(|x| x[0].lt(0)),
+        }
+    }
 }
 
 #[fallible]

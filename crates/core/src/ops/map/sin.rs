@@ -20,6 +20,10 @@ impl Function for Sin {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).cos())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Sin", &[])
+    }
 }
 
 #[fallible]

@@ -21,6 +21,13 @@ impl Function for Sinc {
         let slope = x.mul(PI).cos().sub(x.sinc()).div(&x);
         g.of(0).mul(x.eq(0).where_(0, slope))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let angle = x[0].mul(PI);
+            angle.eq(0).where_(1, angle.sin().div(&angle))
+        })
+    }
 }
 
 #[fallible]

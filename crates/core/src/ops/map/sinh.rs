@@ -16,6 +16,10 @@ impl Function for Sinh {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.input(0).cosh())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Sinh", &[])
+    }
 }
 
 #[fallible]

@@ -16,6 +16,10 @@ impl Function for Sqrt {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).div(g.output(0).mul(2))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Sqrt", &[])
+    }
 }
 
 #[fallible]

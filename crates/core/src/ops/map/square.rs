@@ -29,6 +29,10 @@ impl Op for Square {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).mul(g.input(0).mul(2)))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].mul(&x[0]))
+    }
 }
 
 #[fallible]

@@ -28,6 +28,10 @@ impl Op for Sub {
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || g.of(0).sum_to(&g.meta(0).shape)), g.when(1, || g.of(0).neg().sum_to(&g.meta(1).shape))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.arithmetic("Sub")
+    }
 }
 
 #[fallible]

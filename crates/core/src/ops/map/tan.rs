@@ -20,6 +20,10 @@ impl Function for Tan {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).mul(g.output(0).square().add(1))
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Tan", &[])
+    }
 }
 
 #[fallible]

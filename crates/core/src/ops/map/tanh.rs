@@ -21,6 +21,10 @@ impl Function for Tanh {
         let y = g.output(0);
         g.of(0).mul(1 - y.square())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Tanh", &[])
+    }
 }
 
 #[fallible]

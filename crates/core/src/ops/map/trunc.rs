@@ -16,6 +16,10 @@ impl Function for Trunc {
     fn pull(&self, g: &Grad) -> Tensor {
         g.of(0).zeros_like()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| x[0].lt(0).where_(x[0].ceil(), x[0].floor()))
+    }
 }
 
 #[fallible]

@@ -43,6 +43,11 @@ impl Op for Where {
             g.when(2, || condition.where_(&zero, g.of(0)).sum_to(&g.meta(2).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let chosen = x.node("Where", &[x.input(0), x.wide(1), x.wide(2)], &[]);
+        Ok(vec![x.narrow(chosen)])
+    }
 }
 
 #[fallible]

@@ -34,6 +34,13 @@ impl Op for Xlogy {
             g.when(1, || g.of(0).mul(&a).div(&b).sum_to(&g.meta(1).shape)),
         ]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let nothing = x[0].eq(0).logical_and(x[1].isnan().logical_not());
+            nothing.where_(0, x[0].mul(x[1].log()))
+        })
+    }
 }
 
 #[fallible]

@@ -68,6 +68,15 @@ impl Op for BatchNorm {
         }
         Some(vec![y])
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed_all(|x| {
+            let mean = x[0].mean_keepdim([0, 2]);
+            let variance = x[0].sub(&mean).square().mean_keepdim([0, 2]);
+            let y = self.decompose(x).expect("it has one").swap_remove(0);
+            Ok(vec![y, mean.ravel(), variance.ravel()])
+        })
+    }
 }
 
 /// `x, g, mean, variance (, weight) → ∂x [n, c, l], ∂weight [c], ∂bias [c]`
@@ -144,6 +153,49 @@ impl Op for ScaleChannels {
             g.when(2, || gradient.sum([0, 2])),
         ]
     }
+
+    /// As the normalization that scale and offset were made for, if they were, of the input as it was before its reshape.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let [n, c, _] = x.meta(0).shape[..] else { unreachable!("three axes") };
+        let whole = x.before_reshape(x.input(0), |shape| shape.starts_with(&[n, c]));
+        let y = match statistics(x) {
+            Some(([weight, bias, mean, variance], eps)) => {
+                x.node("BatchNormalization", &[whole, weight, bias, mean, variance], &[("epsilon", eps.into())])
+            }
+            None => {
+                let rank = x.known(whole).map_or(3, |meta| meta.shape.rank());
+                let mut channels = vec![1; rank - 1];
+                channels[0] = c;
+                let [scale, offset] = [1, 2].map(|i| x.reshape(x.input(i), &channels));
+                x.node("Add", &[x.node("Mul", &[whole, scale], &[]), offset], &[])
+            }
+        };
+        x.know(y, x.known(whole).unwrap_or(x.meta(0).clone()));
+        Ok(vec![x.reshape(y, &x.meta(0).shape)])
+    }
+}
+
+/// For ONNX: weight, bias, mean, variance and ε of the normalization that scale and offset of [`ScaleChannels`] were made
+/// for by [`Tensor::batch_norm_eval`], if they were.
+fn statistics(x: &Writer) -> Option<([Value; 4], f64)> {
+    let channels = x.meta(1).shape.clone();
+    let fill = |n: i64| x.constant(&Tensor::full_with(&channels, n, x.meta(1).dtype));
+    let pair = |value: Value, operator: &str| x.made_by(value, operator).map(|inputs| (inputs[0], inputs[1]));
+    let [scale, offset] = [1, 2].map(|i| x.input(i));
+    let (root, weight) = match pair(scale, "Mul") {
+        Some((root, weight)) => (root, Some(weight)),
+        None => (scale, None),
+    };
+    let root = x.made_by(x.made_by(root, "Reciprocal")?[0], "Sqrt")?[0];
+    let (variance, eps) = pair(root, "Add")?;
+    let (shift, bias) = match pair(offset, "Add") {
+        Some((shift, bias)) => (shift, Some(bias)),
+        None => (offset, None),
+    };
+    let (mean, factor) = pair(x.made_by(shift, "Neg")?[0], "Mul")?;
+    let eps = x.constant_of(eps).filter(|eps| eps.elements() == 1)?.to_f64_vec()[0];
+    let (weight, bias) = (weight.unwrap_or_else(|| fill(1)), bias.unwrap_or_else(|| fill(0)));
+    (factor == scale).then_some(([weight, bias, mean, variance], eps))
 }
 
 /// `[batch, channels, …]` as three axes, and the checks that both modes share.

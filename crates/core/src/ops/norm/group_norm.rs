@@ -78,6 +78,37 @@ impl Op for GroupNorm {
         }
         Some(vec![y])
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let &GroupNorm { groups, eps, centred, .. } = self;
+        let [n, c, l] = x.meta(0).shape[..] else { unreachable!("three axes") };
+        let ones = |n: usize| x.constant(&Tensor::full_with(n, 1, x.meta(0).dtype));
+        let zeros = |n: usize| x.constant(&Tensor::full_with(n, 0, x.meta(0).dtype));
+        let (weight, bias) = (x.inputs().get(1).copied(), x.inputs().get(2).copied());
+        let epsilon = ("epsilon", eps.into());
+        if centred && groups == 1 && l == 1 {
+            let rows = x.before_reshape(x.input(0), |shape| shape.last() == Some(&c) && shape.rank() > 1);
+            let rows = if rows == x.input(0) { x.reshape(rows, &[n, c]) } else { rows };
+            let inputs: Values = [rows, weight.unwrap_or_else(|| ones(c))].into_iter().chain(bias).collect();
+            let y = x.node("LayerNormalization", &inputs, &[("axis", (-1i64).into()), epsilon]);
+            x.know(y, x.known(rows).expect("the meta of a reshape is known"));
+            return Ok(vec![x.reshape(y, &[n, c, l])]);
+        }
+        if !centred || n * c * l == 0 {
+            return x.composed_all(|x| self.decompose(x).ok_or_else(|| unreachable!("it has one")));
+        }
+        if groups == c {
+            let (weight, bias) = (weight.unwrap_or_else(|| ones(c)), bias.unwrap_or_else(|| zeros(c)));
+            return Ok(vec![x.node("InstanceNormalization", &[x.input(0), weight, bias], &[epsilon])]);
+        }
+        let rows = x.reshape(x.input(0), &[n, groups, c / groups * l]);
+        let mut y = x.node("InstanceNormalization", &[rows, ones(groups), zeros(groups)], &[epsilon]);
+        y = x.reshape(y, &[n, c, l]);
+        let by_channel = |value: Value| x.reshape(value, &[c, 1]);
+        y = weight.map_or(y, |weight| x.node("Mul", &[y, by_channel(weight)], &[]));
+        y = bias.map_or(y, |bias| x.node("Add", &[y, by_channel(bias)], &[]));
+        Ok(vec![y])
+    }
 }
 
 /// `x, g, mean, scale (, weight) → ∂x [n, c, l], ∂weight [c], ∂bias [c]`

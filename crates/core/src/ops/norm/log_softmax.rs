@@ -34,6 +34,10 @@ impl Op for LogSoftmax {
         let op = LogSoftmaxGrad { axis: self.axis };
         vec![Some(apply(op, &[&g.output(0), &g.of(0)]).unwrap_or_else(|e| e.raise()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("LogSoftmax", &[("axis", self.axis.into())])
+    }
 }
 
 /// `g − exp(y)·Σ g`.

@@ -33,6 +33,10 @@ impl Op for Softmax {
         let op = SoftmaxGrad { axis: self.axis };
         vec![Some(apply(op, &[&g.output(0), &g.of(0)]).unwrap_or_else(|e| e.raise()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Softmax", &[("axis", self.axis.into())])
+    }
 }
 
 /// `y ⊙ (g − Σ y·g)`: the transposed Jacobian of softmax, which is symmetric, times `g`.

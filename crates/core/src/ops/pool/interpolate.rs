@@ -213,6 +213,21 @@ impl Op for Resample {
         let adjoint = Resample { axis: self.axis, taps: Arc::new(self.taps.transposed()) };
         vec![Some(apply(adjoint, &[&g.of(0)]).unwrap_or_else(|e| e.raise()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let rows: Vec<Vec<(usize, f64)>> = (0..self.taps.results()).map(|i| self.taps.row(i).collect()).collect();
+        if rows.iter().all(|row| matches!(row[..], [(_, 1.0)])) {
+            let chosen: Vec<i64> = rows.iter().map(|row| row[0].0 as i64).collect();
+            return Ok(vec![x.node("Gather", &[x.input(0), x.integers(&chosen)], &[("axis", self.axis.into())])]);
+        }
+        let size = self.taps.elements();
+        let mut matrix = vec![0.0; rows.len() * size];
+        for (i, row) in rows.iter().enumerate() {
+            row.iter().for_each(|&(k, weight)| matrix[i * size + k] += weight);
+        }
+        let matrix = Tensor::from_vec(matrix, [rows.len(), size]).to_dtype(x.meta(0).dtype);
+        Ok(vec![x.along(x.input(0), x.meta(0).shape.rank(), self.axis, &matrix)])
+    }
 }
 
 #[fallible]

@@ -188,6 +188,69 @@ impl Geometry {
         PoolShape { planes, input: self.input, output: self.output, windows: self.windows }
     }
 
+    /// For ONNX: input 0 with a batch axis.
+    fn with_batch(&self, x: &Writer) -> Value {
+        let shape = &x.meta(0).shape;
+        match shape.rank() - self.rank {
+            1 => x.reshape(x.input(0), &[&[1], &shape[..]].concat()),
+            _ => x.input(0),
+        }
+    }
+
+    /// For ONNX: the windows as attributes, with padding behind the input as far as they reach; `None` for adaptive
+    /// pooling into windows that differ.
+    fn attributes(&self) -> Option<Vec<(&'static str, Attribute)>> {
+        let (input, output) = (self.input, self.output);
+        let (kernel, stride, pad_begin, dilation) = match self.windows {
+            Windows::Strided { kernel, stride, pad_begin, dilation, .. } => (kernel, stride, pad_begin, dilation),
+            Windows::Adaptive => {
+                if (0..3).any(|i| output[i] == 0 || input[i] % output[i] != 0) {
+                    return None;
+                }
+                let size = std::array::from_fn(|i| input[i] / output[i]);
+                (size, size, [0; 3], [1; 3])
+            }
+        };
+        let axes = 3 - self.rank..3;
+        let span = |i: usize| stride[i] * (output[i] - 1) + dilation[i] * (kernel[i] - 1) + 1;
+        let behind = axes.clone().map(|i| span(i).saturating_sub(input[i] + pad_begin[i]));
+        let pads: Vec<usize> = pad_begin[axes.clone()].iter().copied().chain(behind).collect();
+        let last = |values: [usize; 3]| values[axes.clone()].into();
+        Some(vec![
+            ("kernel_shape", last(kernel)),
+            ("strides", last(stride)),
+            ("dilations", last(dilation)),
+            ("pads", pads[..].into()),
+        ])
+    }
+
+    /// The windows of adaptive pooling along axis `i` of three.
+    fn adaptive_windows(&self, i: usize) -> Vec<std::ops::Range<usize>> {
+        let (size, n) = (self.input[i], self.output[i]);
+        (0..n).map(|k| k * size / n..((k + 1) * size).div_ceil(n)).collect()
+    }
+
+    /// For ONNX: what the mean of each window with all its padding is multiplied by to have another divisor.
+    fn factors(&self, divisor: Divisor) -> Vec<f64> {
+        let Windows::Strided { kernel, stride, pad_begin, pad_end, .. } = self.windows else {
+            return vec![1.0];
+        };
+        // Of a window, the elements of the padded input.
+        let inside = |i: usize, k: usize| {
+            let (first, end) = (k * stride[i], self.input[i] + pad_begin[i] + pad_end[i]);
+            (first + kernel[i]).min(end) - first
+        };
+        let size = kernel.iter().product::<usize>() as f64;
+        let [depth, height, width] = self.output;
+        let each = (0..depth).flat_map(|d| (0..height).flat_map(move |h| (0..width).map(move |w| [d, h, w])));
+        let factor = |at: [usize; 3]| match divisor {
+            Divisor::Inside => 1.0,
+            Divisor::Fixed(n) => size / n as f64,
+            Divisor::Padded => size / (0..3).map(|i| inside(i, at[i])).product::<usize>() as f64,
+        };
+        each.map(factor).collect()
+    }
+
     fn planes(&self, shape: &Shape) -> usize {
         shape[..shape.rank() - self.rank].iter().product()
     }
@@ -237,6 +300,31 @@ impl Op for WindowMaxima {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(done(apply(PlaceMaxima(self.0), &[&g.of(0), &g.output(1)])))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let shape = &x.meta(0).shape;
+        let planes = self.0.with_batch(x);
+        let outputs = match self.0.attributes() {
+            Some(attributes) => {
+                let [y, at] = x.nodes("MaxPool", &[planes], &attributes, 2)[..] else { unreachable!("two outputs") };
+                // Positions among all elements, of which those in the plane are wanted.
+                let size: usize = self.0.input.iter().product();
+                let at = x.node("Mod", &[at, x.constant(&Tensor::full((), size as i64))], &[]);
+                vec![x.reshape(y, &x.output(0).shape), x.reshape(x.cast(at, DType::I32), &x.output(1).shape)]
+            }
+            None => vec![(shape.rank() - self.0.rank..shape.rank()).fold(x.input(0), |value, axis| {
+                let windows = self.0.adaptive_windows(axis + 3 - shape.rank());
+                let width = windows.iter().map(|window| window.len()).max().unwrap_or(0);
+                // Shorter windows name their last element again.
+                let place = |window: &std::ops::Range<usize>, k: usize| (window.start + k).min(window.end - 1) as i64;
+                let places = windows.iter().flat_map(|window| (0..width).map(|k| place(window, k)).collect::<Vec<_>>());
+                let places = x.constant(&Tensor::from_vec(places.collect(), [windows.len(), width]));
+                let elements = x.node("Gather", &[value, places], &[("axis", axis.into())]);
+                x.reduce("ReduceMax", elements, &[axis + 1], false)
+            })],
+        };
+        Ok(outputs)
+    }
 }
 
 impl Rewrites for WindowMaxima {
@@ -282,6 +370,18 @@ impl Op for PlaceMaxima {
 
     fn grad(&self, g: &Grad) -> Grads {
         vec![g.when(0, || done(apply(PickMaxima(self.0), &[&g.of(0), &g.input(1)]))), None]
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let (shape, area) = (&x.meta(0).shape, self.0.input.iter().product::<usize>());
+        let outer = &shape[..shape.rank() - self.0.rank];
+        let with = |last: usize| outer.iter().copied().chain([last]).collect::<Vec<_>>();
+        let positions = shape[outer.len()..].iter().product();
+        let index = x.cast(x.reshape(x.input(1), &with(positions)), DType::I64);
+        let field = x.node("Expand", &[x.number(0), x.sizes(&with(area))], &[]);
+        let attributes = [("axis", outer.len().into()), ("reduction", "add".into())];
+        let placed = x.node("ScatterElements", &[field, index, x.reshape(x.input(0), &with(positions))], &attributes);
+        Ok(vec![x.reshape(placed, &x.output(0).shape)])
     }
 }
 
@@ -341,6 +441,41 @@ impl Op for WindowMeans {
 
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(done(apply(SpreadMeans(self.0, self.1), &[&g.of(0)])))]
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let shape = &x.meta(0).shape;
+        if self.0.attributes().is_none() {
+            let axes = shape.rank() - self.0.rank..shape.rank();
+            return Ok(vec![axes.fold(x.input(0), |value, axis| {
+                let i = axis + 3 - shape.rank();
+                let (windows, size) = (self.0.adaptive_windows(i), self.0.input[i]);
+                let weight = |window: &std::ops::Range<usize>, k: usize| {
+                    if window.contains(&k) { 1.0 / window.len() as f64 } else { 0.0 }
+                };
+                let matrix = windows.iter().flat_map(|window| (0..size).map(|k| weight(window, k)).collect::<Vec<_>>());
+                let matrix = Tensor::from_vec(matrix.collect(), [windows.len(), size]).to_dtype(x.meta(0).dtype);
+                x.along(value, shape.rank(), axis, &matrix)
+            })]);
+        }
+        let planes = self.0.with_batch(x);
+        if self.0.windows == Windows::Adaptive && self.0.output == [1; 3] {
+            return Ok(vec![x.reshape(x.node("GlobalAveragePool", &[planes], &[]), &x.output(0).shape)]);
+        }
+        let mut attributes = self.0.attributes().expect("checked above");
+        attributes.retain(|(name, _)| *name != "dilations");
+        attributes.push(("count_include_pad", (self.1 != Divisor::Inside).into()));
+        let y = x.reshape(x.node("AveragePool", &[planes], &attributes), &x.output(0).shape);
+        // The mean of a window with all its padding, brought to the divisor that is meant.
+        let factors = self.0.factors(self.1);
+        Ok(vec![match factors.iter().all(|&factor| factor == 1.0) {
+            true => y,
+            false => {
+                let sizes = &self.0.output[3 - self.0.rank..];
+                let factors = Tensor::from_vec(factors, sizes).to_dtype(x.meta(0).dtype);
+                x.node("Mul", &[y, x.constant(&factors)], &[])
+            }
+        }])
     }
 }
 

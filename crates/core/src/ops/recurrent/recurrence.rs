@@ -204,6 +204,67 @@ impl Op for Recurrence {
         let (y, last) = self.walk().along(&x[0], x[1..1 + states].to_vec(), step).unwrap_or_else(|e| e.raise());
         Some([y].into_iter().chain(last).collect())
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let (states, hidden) = (self.states(), x.meta(1).shape[1]);
+        let (operator, gates): (_, &[usize]) = match self.cell {
+            Cell::Lstm => ("LSTM", &[0, 3, 1, 2]),
+            Cell::Gru => ("GRU", &[1, 0, 2]),
+            Cell::RnnTanh | Cell::RnnRelu => ("RNN", &[0]),
+        };
+        let [first, second, width] = x.meta(0).shape[..] else { unreachable!("three axes") };
+        let (batch, steps) = if self.axis == 1 { (first, second) } else { (second, first) };
+        let dtype = x.meta(0).dtype;
+        let (inputs, weight, bias) = product(x).unwrap_or_else(|| {
+            let identity = Tensor::eye(width).to_dtype(dtype);
+            (x.input(0), x.constant(&identity), None)
+        });
+        let inputs = if self.axis == 1 { x.transpose(inputs, &[1, 0, 2]) } else { inputs };
+        // The rows of the gates in the order that ONNX has them in, for the only direction.
+        let rows = gates.iter().flat_map(|gate| (gate * hidden..(gate + 1) * hidden).map(|row| row as i64)).collect();
+        let rows = x.constant(&Tensor::from_vec(rows, [1, width]));
+        let ordered = |value: Value| x.node("Gather", &[value, rows], &[]);
+        let bias = match (bias, x.inputs().get(2 + states)) {
+            (None, None) => Value::OMITTED,
+            (ours, theirs) => {
+                let nothing = || x.constant(&Tensor::full_with([1, width], 0, dtype));
+                let parts = [ours, theirs.copied()].map(|bias| bias.map_or_else(nothing, ordered));
+                x.node("Concat", &parts, &[("axis", 1usize.into())])
+            }
+        };
+        let lengths = self.lengths.as_ref().map_or(Value::OMITTED, |lengths| {
+            let lengths: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
+            x.constant(&Tensor::from_slice(&lengths))
+        });
+        let mut given = vec![inputs, ordered(weight), ordered(x.input(1 + states)), bias, lengths];
+        given.extend((1..1 + states).map(|i| x.reshape(x.input(i), &[1, batch, hidden])));
+        let direction = if self.backwards { "reverse" } else { "forward" };
+        let mut attributes = vec![("hidden_size", hidden.into()), ("direction", direction.into())];
+        match self.cell {
+            Cell::Gru => attributes.push(("linear_before_reset", true.into())),
+            Cell::RnnRelu => attributes.push(("activations", Attribute::Texts(vec!["Relu"]))),
+            Cell::Lstm | Cell::RnnTanh => (),
+        }
+        let made = x.nodes(operator, &given, &attributes, 1 + states);
+        // `[steps, 1, batch, hidden]` and `[1, batch, hidden]`.
+        let y = match self.axis {
+            1 => x.reshape(x.transpose(made[0], &[2, 0, 1, 3]), &[batch, steps, hidden]),
+            _ => x.reshape(made[0], &[steps, batch, hidden]),
+        };
+        Ok([y].into_iter().chain(made[1..].iter().map(|&state| x.reshape(state, &[batch, hidden]))).collect())
+    }
+}
+
+/// For ONNX: the inputs, weight and bias whose `linear` is input 0, if it is.
+fn product(x: &Writer) -> Option<(Value, Value, Option<Value>)> {
+    let (product, bias) = match x.made_by(x.input(0), "Add") {
+        Some(sum) => (sum[0], Some(sum[1])),
+        None => (x.input(0), None),
+    };
+    let factors = x.made_by(product, "MatMul")?;
+    let weight = x.made_by(factors[1], "Transpose")?[0];
+    let vector = |bias: Option<Value>| bias.is_none_or(|bias| x.known(bias).is_some_and(|meta| meta.shape.rank() == 1));
+    (x.known(weight).is_some_and(|meta| meta.shape.rank() == 2) && vector(bias)).then_some((factors[0], weight, bias))
 }
 
 /// `kept, y, hidden (, memory), W_hh, ∂y, ∂hidden (, ∂memory) → ∂x, ∂hidden (, ∂memory), ∂W_hh (, ∂b_hh)`

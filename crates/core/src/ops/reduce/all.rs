@@ -32,6 +32,13 @@ impl Op for All {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let missing = x[0].eq(0);
+            if self.keep { missing.sum_keepdim(&self.axes[..]).eq(0) } else { missing.sum(&self.axes[..]).eq(0) }
+        })
+    }
 }
 
 #[fallible]

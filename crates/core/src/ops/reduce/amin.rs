@@ -48,6 +48,10 @@ impl Op for Amin {
         let share = g.of(0).reshape(&shape).div(tied.sum_keepdim(&self.axes[..]));
         vec![Some(tied.mul(share))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.narrow(x.reduce("ReduceMin", x.wide(0), &self.axes, self.keep))])
+    }
 }
 
 #[fallible]

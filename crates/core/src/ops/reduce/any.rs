@@ -32,6 +32,13 @@ impl Op for Any {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a bool result has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let found = x[0].ne(0);
+            if self.keep { found.sum_keepdim(&self.axes[..]).gt(0) } else { found.sum(&self.axes[..]).gt(0) }
+        })
+    }
 }
 
 #[fallible]

@@ -45,6 +45,10 @@ impl Op for ArgMin {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("positions have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.position("ArgMin", &self.axes, self.keep)])
+    }
 }
 
 #[fallible]

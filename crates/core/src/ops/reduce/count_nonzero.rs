@@ -32,6 +32,13 @@ impl Op for CountNonzero {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("a count has no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let found = x[0].ne(0);
+            if self.keep { found.sum_keepdim(&self.axes[..]) } else { found.sum(&self.axes[..]) }
+        })
+    }
 }
 
 #[fallible]

@@ -32,6 +32,20 @@ impl Op for CumMax {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("positions have no gradient")
     }
+
+    /// Every row of beginnings written out, in `n²` memory.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let rows = x[0].movedim(self.0, -1);
+            let n = rows.size(-1);
+            // The last of equals is the first of the reversed.
+            let known = Tensor::full([n, n], true).tril(0).flip(-1);
+            let rows = if rows.dtype() == DType::Bool { rows.to_dtype(DType::I32) } else { rows };
+            let so_far = known.where_(rows.unsqueeze(-2).flip(-1), rows.amin_keepdim(-1).unsqueeze(-1));
+            let found = so_far.argmax(-1).neg().add(n as i64 - 1);
+            found.minimum(Tensor::arange(n)).movedim(-1, self.0)
+        })
+    }
 }
 
 #[fallible]

@@ -53,6 +53,16 @@ impl Op for CumProd {
         let product = Tensor::cat(&(0..n).map(gradient).collect::<Vec<_>>(), axis);
         vec![Some(if zeros.is_traced() { zeros.where_(product, quotient()) } else { product })]
     }
+
+    /// Every product written out, in `n²` memory.
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.composed(|x| {
+            let rows = x[0].to_dtype(x[0].dtype().accumulator()).movedim(self.0, -1);
+            let n = rows.size(-1);
+            let later = Tensor::full([n, n], true).triu(1);
+            later.where_(1, rows.unsqueeze(-2)).prod(-1).movedim(-1, self.0)
+        })
+    }
 }
 
 #[fallible]

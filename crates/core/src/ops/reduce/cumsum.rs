@@ -34,6 +34,12 @@ impl Op for CumSum {
         let axis = self.0 as isize;
         vec![Some(g.of(0).flip(axis).cumsum(axis).flip(axis))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let dtype = x.output(0).dtype;
+        let terms = if x.meta(0).dtype == dtype { x.input(0) } else { x.cast(x.input(0), dtype) };
+        Ok(vec![x.node("CumSum", &[terms, x.constant(&Tensor::full((), self.0 as i64))], &[])])
+    }
 }
 
 #[fallible]

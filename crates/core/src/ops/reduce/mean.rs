@@ -47,6 +47,10 @@ impl Op for Mean {
         let shape = &g.meta(0).shape;
         vec![Some(g.of(0).div(self.count(shape)).reshape(shape.reduce(&self.axes, true)).expand(shape))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.reduce("ReduceMean", x.input(0), &self.axes, self.keep)])
+    }
 }
 
 #[fallible]

@@ -86,6 +86,22 @@ impl Op for Norm {
             }
         })]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let reduce = |operator| Ok(vec![x.reduce(operator, x.input(0), &self.axes, self.keep)]);
+        let sum = |t: Tensor| if self.keep { t.sum_keepdim(&self.axes[..]) } else { t.sum(&self.axes[..]) };
+        match self.p {
+            _ if self.axes.is_empty() => x.composed(|x| x[0].abs()),
+            0.0 => x.composed(|x| sum(x[0].ne(0).to_dtype(x[0].dtype()))),
+            1.0 => reduce("ReduceL1"),
+            2.0 => reduce("ReduceL2"),
+            f64::INFINITY => Ok(vec![x.reduce("ReduceMax", x.node("Abs", &[x.input(0)], &[]), &self.axes, self.keep)]),
+            f64::NEG_INFINITY => {
+                Ok(vec![x.reduce("ReduceMin", x.node("Abs", &[x.input(0)], &[]), &self.axes, self.keep)])
+            }
+            p => x.composed(|x| sum(x[0].abs().pow(p)).pow(1.0 / p)),
+        }
+    }
 }
 
 #[fallible]

@@ -63,6 +63,12 @@ impl Op for Prod {
         let product = incoming.mul(others.reshape(rows.shape()).movedim(&last[..], &self.axes[..]));
         vec![Some(if zeros.is_traced() { zeros.where_(product, quotient()) } else { product })]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let dtype = x.output(0).dtype;
+        let factors = if x.meta(0).dtype == dtype { x.input(0) } else { x.cast(x.input(0), dtype) };
+        Ok(vec![x.reduce("ReduceProd", factors, &self.axes, self.keep)])
+    }
 }
 
 #[fallible]

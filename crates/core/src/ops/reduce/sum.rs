@@ -39,6 +39,12 @@ impl Op for Sum {
         let shape = &g.meta(0).shape;
         vec![Some(g.of(0).reshape(shape.reduce(&self.axes, true)).expand(shape))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let dtype = x.output(0).dtype;
+        let terms = if x.meta(0).dtype == dtype { x.input(0) } else { x.cast(x.input(0), dtype) };
+        Ok(vec![x.reduce("ReduceSum", terms, &self.axes, self.keep)])
+    }
 }
 
 #[fallible]

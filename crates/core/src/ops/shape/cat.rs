@@ -43,6 +43,10 @@ impl Op for Cat {
         };
         (0..g.inputs()).map(piece).collect()
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        x.op("Concat", &[("axis", self.0.into())])
+    }
 }
 
 /// The output is `[outer, joined]`; row `o` is made of row `o` of each input, seen as `[outer, its part]`.

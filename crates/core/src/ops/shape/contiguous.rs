@@ -26,6 +26,10 @@ impl Op for ToContiguous {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.input(0)])
+    }
 }
 
 #[fallible]

@@ -40,6 +40,21 @@ impl Op for Diagonal {
         let shape = &g.meta(0).shape;
         vec![Some(g.of(0).place(shape, self.of(&Layout::contiguous(shape))))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let shape = &x.meta(0).shape;
+        let (rows, columns) = (shape[self.a], shape[self.b]);
+        let mut order: Vec<usize> = (0..shape.rank()).filter(|&axis| axis != self.a && axis != self.b).collect();
+        let (last, mut flat) = (order.len(), order.iter().map(|&axis| shape[axis]).collect::<Vec<_>>());
+        order.extend([self.a, self.b]);
+        flat.push(rows * columns);
+        let flat = x.reshape(x.transpose(x.input(0), &order), &flat);
+        // Neighbours on a diagonal are one row and one column apart.
+        let first = if self.offset < 0 { -self.offset as usize * columns } else { self.offset as usize };
+        let (len, step) = (x.output(0).shape[last], columns + 1);
+        let inputs = [first, first + len * step, last, step].map(|n| x.sizes(&[n]));
+        Ok(vec![x.node("Slice", &[&[flat], &inputs[..]].concat(), &[])])
+    }
 }
 
 #[fallible]

@@ -33,6 +33,10 @@ impl Op for Expand {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).sum_to(&g.meta(0).shape))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.node("Expand", &[x.input(0), x.sizes(&self.0)], &[])])
+    }
 }
 
 #[fallible]

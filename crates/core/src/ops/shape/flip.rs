@@ -29,6 +29,11 @@ impl Op for Flip {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).flip(&self.0[..]))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let all = |n: i64| x.integers(&vec![n; self.0.len()]);
+        Ok(vec![x.node("Slice", &[x.input(0), all(-1), all(i64::MIN), x.sizes(&self.0), all(-1)], &[])])
+    }
 }
 
 #[fallible]

@@ -54,6 +54,15 @@ impl Op for Narrow {
         let shape = &g.meta(0).shape;
         vec![Some(g.of(0).place(shape, self.of(&Layout::contiguous(shape))))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let last = self.start as i64 + self.step as i64 * self.len as i64;
+        // Before the first element there is no position that does not count from the end.
+        let end = if last < 0 { i64::MIN } else { last };
+        let [start, end, axis, step] =
+            [self.start as i64, end, self.axis as i64, self.step as i64].map(|n| x.integers(&[n]));
+        Ok(vec![x.node("Slice", &[x.input(0), start, end, axis, step], &[])])
+    }
 }
 
 #[fallible]

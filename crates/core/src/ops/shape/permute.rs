@@ -37,6 +37,10 @@ impl Op for Permute {
         self.0.iter().enumerate().for_each(|(to, &from)| inverse[from] = to as isize);
         vec![Some(g.of(0).permute(&inverse[..]))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.transpose(x.input(0), &self.0)])
+    }
 }
 
 #[fallible]

@@ -44,6 +44,25 @@ impl Op for PlaceWithin {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).look(&self.layout))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let fill = self.fill.unwrap_or(Scalar::Int(0)).tensor(x.meta(0).dtype);
+        if let Some(pads) = border(&self.layout, &self.shape) {
+            return Ok(vec![x.node("Pad", &[x.input(0), x.integers(&pads), x.constant(&fill)], &[])]);
+        }
+        // Axes before the first that moves stay; the others are one, in which places are named.
+        let kept = unmoved(&self.layout, &self.shape);
+        let (places, rest) = positions(&self.layout, kept);
+        let outer = &self.shape[..kept];
+        let size: usize = self.shape[kept..].iter().product();
+        let with = |outer: &[usize], last: usize| outer.iter().copied().chain([last]).collect::<Vec<_>>();
+        let field = x.node("Expand", &[x.constant(&fill), x.sizes(&with(outer, size))], &[]);
+        let index = x.node("Expand", &[x.constant(&places), x.sizes(&with(outer, rest))], &[]);
+        let updates = x.reshape(x.input(0), &with(outer, rest));
+        let reduction = if self.fill.is_some() { "none" } else { "add" };
+        let attributes = [("axis", kept.into()), ("reduction", reduction.into())];
+        Ok(vec![x.reshape(x.node("ScatterElements", &[field, index, updates], &attributes), &self.shape)])
+    }
 }
 
 /// `store(y[position], x)` for the positions of `layout` in row-major order; in parallel along the first
@@ -71,6 +90,53 @@ fn write<T: Element>(x: &[T], layout: &Layout, y: &mut [T], store: impl Fn(&mut 
             write_block(x, &block, y, &store);
         }
     });
+}
+
+/// For ONNX: the elements before the first and behind the last along each axis, if `layout` is a part of `shape`.
+fn border(layout: &Layout, shape: &Shape) -> Option<Vec<i64>> {
+    let whole = Layout::contiguous(shape);
+    let (mut before, mut after, mut offset) = (Vec::new(), Vec::new(), layout.offset);
+    if layout.shape.rank() != shape.rank() || shape.elements() == 0 {
+        return None;
+    }
+    for axis in 0..shape.rank() {
+        let (len, stride) = (layout.shape[axis], whole.strides[axis] as usize);
+        let first = offset / stride;
+        if len > 1 && layout.strides[axis] != whole.strides[axis] || first + len > shape[axis] {
+            return None;
+        }
+        before.push(first as i64);
+        after.push((shape[axis] - first - len) as i64);
+        offset -= first * stride;
+    }
+    Some([before, after].concat())
+}
+
+/// For ONNX: the number of first axes along which `layout` goes as a tensor of `shape` does.
+fn unmoved(layout: &Layout, shape: &Shape) -> usize {
+    let whole = Layout::contiguous(shape);
+    let goes = |&axis: &usize| {
+        let block: usize = shape[axis + 1..].iter().product();
+        let inner = layout.strides[axis + 1..].iter().zip(&layout.shape[axis + 1..]);
+        let reach: isize = inner.map(|(&stride, &n)| stride.max(0) * (n as isize - 1)).sum();
+        layout.shape[axis] == shape[axis]
+            && layout.strides[axis] == whole.strides[axis]
+            && layout.offset as isize + reach < block as isize
+            && layout.strides[axis + 1..].iter().all(|&stride| stride >= 0)
+    };
+    (0..layout.shape.rank().min(shape.rank())).take_while(goes).count()
+}
+
+/// For ONNX: where the elements are along all axes from `kept` on taken as one, and how many they are.
+fn positions(layout: &Layout, kept: usize) -> (Tensor, usize) {
+    let inner = Layout {
+        shape: layout.shape[kept..].iter().copied().collect(),
+        strides: layout.strides[kept..].iter().copied().collect(),
+        offset: layout.offset,
+    };
+    let places: Vec<i64> = inner.positions().map(|at| at as i64).collect();
+    let count = places.len();
+    (Tensor::from_slice(&places), count)
 }
 
 /// Rows along the last axis, so that the odometer turns once per row.
@@ -124,6 +190,16 @@ impl Op for Look {
 
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).place(&g.meta(0).shape, self.0.clone()))]
+    }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let shape = &x.meta(0).shape;
+        let kept = unmoved(&self.0, shape);
+        let (places, _) = positions(&self.0, kept);
+        let places = x.constant(&places.reshape(&self.0.shape[kept..]));
+        let flat: Vec<usize> = shape[..kept].iter().copied().chain([shape[kept..].iter().product()]).collect();
+        let rows = x.reshape(x.input(0), &flat);
+        Ok(vec![x.node("Gather", &[rows, places], &[("axis", kept.into())])])
     }
 }
 

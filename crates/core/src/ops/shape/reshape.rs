@@ -40,6 +40,10 @@ impl Op for Reshape {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).reshape(&g.meta(0).shape))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        Ok(vec![x.reshape(x.input(0), &self.0)])
+    }
 }
 
 #[fallible]

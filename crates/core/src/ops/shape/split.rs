@@ -50,6 +50,11 @@ impl Op for Split {
         let pieces: Vec<Tensor> = (0..self.sizes.len()).map(|i| g.of(i)).collect();
         vec![Some(Tensor::cat(&pieces, self.axis as isize))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let inputs = [x.input(0), x.sizes(&self.sizes)];
+        Ok(x.nodes("Split", &inputs, &[("axis", self.axis.into())], self.sizes.len()))
+    }
 }
 
 #[fallible]

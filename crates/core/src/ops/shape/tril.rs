@@ -59,6 +59,16 @@ impl Op for TriangleMask {
     fn grad(&self, g: &Grad) -> Grads {
         vec![Some(g.of(0).triangle(self.side, self.diagonal).unwrap_or_else(|e| e.raise()))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let upper = matches!(self.side, Side::Above);
+        let kept = x.node(
+            "Trilu",
+            &[x.wide(0), x.constant(&Tensor::full((), self.diagonal as i64))],
+            &[("upper", upper.into())],
+        );
+        Ok(vec![x.narrow(kept)])
+    }
 }
 
 impl Tensor {

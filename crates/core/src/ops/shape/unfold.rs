@@ -47,6 +47,16 @@ impl Op for Unfold {
         let shape = &g.meta(0).shape;
         vec![Some(g.of(0).place(shape, self.of(&Layout::contiguous(shape))))]
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let count = x.output(0).shape[self.axis];
+        let at = (0..count).flat_map(|i| (0..self.size).map(move |k| (i * self.step + k) as i64)).collect();
+        let at = x.constant(&Tensor::from_vec(at, [count, self.size]));
+        let windows = x.node("Gather", &[x.input(0), at], &[("axis", self.axis.into())]);
+        let mut order: Vec<usize> = (0..x.output(0).shape.rank()).filter(|&axis| axis != self.axis + 1).collect();
+        order.push(self.axis + 1);
+        Ok(vec![x.transpose(windows, &order)])
+    }
 }
 
 #[fallible]

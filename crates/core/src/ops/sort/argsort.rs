@@ -39,6 +39,12 @@ impl Op for ArgSort {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("positions have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let n = x.meta(0).shape.last().copied().unwrap_or(1);
+        let largest = self.0 == Order::Descending;
+        Ok(vec![x.nodes("TopK", &[x.wide(0), x.sizes(&[n])], &[("largest", largest.into())], 2)[1]])
+    }
 }
 
 #[fallible]

@@ -47,6 +47,11 @@ impl Op for TopK {
     fn grad(&self, _: &Grad) -> Grads {
         unreachable!("positions have no gradient")
     }
+
+    fn onnx(&self, x: &Writer) -> Result<Values> {
+        let largest = self.order == Order::Descending;
+        Ok(vec![x.nodes("TopK", &[x.wide(0), x.sizes(&[self.k])], &[("largest", largest.into())], 2)[1]])
+    }
 }
 
 #[fallible]

@@ -17,6 +17,7 @@ pub mod math;
 pub mod norm;
 mod number;
 pub mod pool;
+pub mod quantized;
 pub mod random;
 pub mod recurrent;
 pub mod reduce;

@@ -2,7 +2,7 @@
 
 use crate::args::Export as Options;
 use crate::console::say;
-use crate::trained::Trained;
+use hadal::Trained;
 use hadal::format::npy;
 use hadal::onnx::{Export, Model};
 use hadal::{Error, Meta, Result, Tensor, attempt, no_grad};

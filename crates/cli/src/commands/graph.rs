@@ -2,7 +2,7 @@
 
 use crate::args::Graph as Options;
 use crate::console::say;
-use crate::trained::Trained;
+use hadal::Trained;
 use hadal::compile::Graph;
 use hadal::format::atomic;
 use hadal::models::{self, Spec};

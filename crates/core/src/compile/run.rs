@@ -4,9 +4,10 @@ use super::graph::{Equation, Graph, Operand, ValueId, What};
 use super::plan::{Plan, plan};
 use crate::op::{Input, Output};
 use crate::run::copy::gather;
-use crate::tensor::{Buffer, Layout, Meta};
+use crate::tensor::{Buffer, Data, Layout, Meta};
 use crate::{Result, Tensor, dispatch, profile};
 use smallvec::SmallVec;
+use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Program {
     pub(crate) graph: Graph,
     plan: Plan,
+    /// Whether each argument may be kept by a tensor that outlives the run.
+    kept: Vec<bool>,
     /// Memory that no run is using.
     frames: Mutex<Vec<Frame>>,
 }
@@ -61,7 +64,11 @@ impl Slot {
 impl Program {
     pub(crate) fn new(graph: Graph) -> Program {
         let plan = plan(&graph);
-        Program { graph, plan, frames: Mutex::default() }
+        let computes = |equation: &&Equation| matches!(equation.what, What::Op(_) | What::Group(_));
+        let others = graph.equations.iter().filter(|equation| !computes(equation));
+        let given: HashSet<ValueId> = others.flat_map(|e| &e.inputs).chain(&graph.outputs).map(|o| o.value).collect();
+        let kept = graph.inputs.iter().map(|value| given.contains(value)).collect();
+        Program { graph, plan, kept, frames: Mutex::default() }
     }
 
     /// The bytes that a run needs besides arguments, parameters and results.
@@ -73,8 +80,8 @@ impl Program {
     pub(crate) fn run(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
         let free = self.frames.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut frame = free.unwrap_or_else(|| self.frame());
-        for (&value, argument) in self.graph.inputs.iter().zip(arguments) {
-            frame.slots[value] = Slot::Shared(argument.0.data.buffer.clone());
+        for ((&value, argument), &kept) in self.graph.inputs.iter().zip(arguments).zip(&self.kept) {
+            frame.slots[value] = self.argument(argument, kept);
         }
         for (equation, done) in self.graph.equations.iter().zip(&self.plan.done) {
             self.step(equation, &mut frame)?;
@@ -88,6 +95,22 @@ impl Program {
         }
         self.frames.lock().unwrap_or_else(|e| e.into_inner()).push(frame);
         Ok(outputs)
+    }
+
+    /// An argument's elements from the start of a buffer, as a graph reads them.
+    fn argument(&self, argument: &Tensor, kept: bool) -> Slot {
+        let Data { layout, dtype, buffer } = &argument.0.data;
+        if layout.offset == 0 {
+            return Slot::Shared(buffer.clone());
+        }
+        if kept {
+            return Slot::Shared(copied(argument).0.data.buffer.clone());
+        }
+        let bytes = buffer.bytes()[layout.offset * dtype.size()..].as_ptr().cast_mut();
+        let start = NonNull::new(bytes).expect("no pointer into a slice is null");
+        // SAFETY: a contiguous tensor's elements follow on each other from its offset on; the argument outlives the run, at
+        // whose end the slot is emptied; arguments are never written.
+        Slot::Own(unsafe { Buffer::part(start, argument.meta().bytes()) })
     }
 
     fn frame(&self) -> Frame {

@@ -314,3 +314,16 @@ fn gradients_of_maxima_are_gated_before_they_are_placed() {
         assert!(gate < place, "{graph}");
     }
 }
+
+/// A batch of a larger tensor begins in the middle of its buffer.
+#[test]
+fn arguments_may_be_parts_of_tensors() {
+    let (x, labels) = (numbers(&[12, 700], 1), Tensor::from_slice(&(0..12).map(|i| i % 5).collect::<Vec<i64>>()));
+    let f = compile(|[x, y]: [&Tensor; 2]| (x.mul(2.0).add(1.0).narrow(1, 0, 5).cross_entropy(y), x.clone(), y.add(1)));
+    for start in [0, 4, 8] {
+        let (x, y) = (x.narrow(0, start, 4), labels.narrow(0, start, 4));
+        let (loss, same, next) = f.call([&x, &y]);
+        let expected = x.mul(2.0).add(1.0).narrow(1, 0, 5).cross_entropy(&y);
+        assert_eq!(bytes(&[loss, same, next]), bytes(&[expected, x.clone(), y.add(1)]), "from {start} on");
+    }
+}

@@ -25,8 +25,18 @@ impl Op for Add {
         }
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn grad(&self, g: &Grad) -> Grads {
         (0..2).map(|i| g.when(i, || g.of(0).sum_to(&g.meta(i).shape))).collect()
+    }
+}
+
+impl Rewrites for Add {
+    fn on_bytes(&self, _: &[Meta], _: &[Option<Tensor>]) -> Option<OnBytes> {
+        Some(OnBytes::Sum)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod callback;
 pub mod callbacks;
 pub mod checkpoint;
+pub mod compress;
 pub mod history;
 pub mod interrupt;
 pub mod metrics;

@@ -2,7 +2,7 @@
 
 use super::run::Program;
 use super::trace::{self, Guards};
-use super::{Graph, check, fuse, rewrite, simplify, views};
+use super::{Graph, Int8, check, fuse, quantize, rewrite, simplify, views};
 use crate::tensor::Meta;
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
@@ -18,6 +18,7 @@ const KEPT: usize = 16;
 pub struct Graphs {
     kept: Mutex<Vec<Arc<Kept>>>,
     inference: bool,
+    int8: Option<Int8>,
 }
 
 /// A graph, and what it was traced for.
@@ -46,6 +47,28 @@ impl Kept {
     }
 }
 
+/// A pass over a graph.
+type Pass = fn(&mut Graph);
+
+/// The passes before those that settle how ops are run.
+const EXACT: [Pass; 4] = [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound];
+/// The same for inference; affine maps are folded before bounds, which stand behind them.
+const FOR_INFERENCE: [Pass; 4] = [simplify::simplify, views::views, rewrite::fold_affine, rewrite::bound];
+
+fn run_pass(pass: Pass, graph: &mut Graph) {
+    pass(graph);
+    hold_to_rules(graph);
+}
+
+/// Every pass leaves a graph that keeps the rules; looked at in debug builds.
+fn hold_to_rules(graph: &Graph) {
+    if cfg!(debug_assertions)
+        && let Err(wrong) = check::check(graph)
+    {
+        panic!("{wrong} in\n{graph}");
+    }
+}
+
 /// A function of any number of tensors.
 pub type Function<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>;
 
@@ -53,6 +76,25 @@ impl Graphs {
     /// Takes parameters for constants: see [`Compiled::for_inference`](super::Compiled::for_inference).
     pub fn for_inference(&mut self) {
         self.inference = true;
+    }
+
+    /// Quantizes, for inference: see [`Int8`].
+    pub fn quantize(&mut self, int8: Int8) {
+        (self.inference, self.int8) = (true, Some(int8));
+    }
+
+    /// Runs the function as a graph for inference that is not quantized, and calls `visit` with the number of each value
+    /// whose range [`Int8::Static`] needs, and the value: what calibration learns from. The numbers are those of any
+    /// graph of the same function.
+    pub fn observe(&self, arguments: &[&Tensor], f: Function, visit: &mut dyn FnMut(usize, &Tensor)) -> Result<()> {
+        let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
+        let metas: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
+        let (mut graph, _) = trace::trace(&metas, true, f)?;
+        for pass in FOR_INFERENCE {
+            run_pass(pass, &mut graph);
+        }
+        let values = quantize::observed(&graph);
+        Program::new(graph).observe(&arguments, &values, visit)
     }
 
     /// Calls the function.
@@ -85,21 +127,15 @@ impl Graphs {
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
         let (mut graph, guards) = trace::trace(&arguments, self.inference, f)?;
-        let exact =
-            [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound, rewrite::prepare, fuse::fuse];
-        let passes = match self.inference {
-            // Before bounds, which stand behind the normalization.
-            true => [&exact[..2], &[rewrite::fold_affine], &exact[2..]].concat(),
-            false => exact.to_vec(),
-        };
-        for pass in passes {
-            pass(&mut graph);
-            if cfg!(debug_assertions)
-                && let Err(wrong) = check::check(&graph)
-            {
-                panic!("{wrong} in\n{graph}");
-            }
+        let first: &[Pass] = if self.inference { &FOR_INFERENCE } else { &EXACT };
+        first.iter().for_each(|&pass| run_pass(pass, &mut graph));
+        match &self.int8 {
+            Some(Int8::Dynamic) => quantize::dynamic(&mut graph)?,
+            Some(Int8::Static(ranges)) => quantize::quantize(&mut graph, ranges)?,
+            None => (),
         }
+        hold_to_rules(&graph);
+        [rewrite::prepare, fuse::fuse].into_iter().for_each(|pass| run_pass(pass, &mut graph));
         let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
         let mut all = lock();
         all.insert(0, kept.clone());

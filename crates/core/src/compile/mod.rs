@@ -1,6 +1,6 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
+//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` (→ `quantize`) → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
 //! builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole story.
 
 mod cache;
@@ -10,6 +10,7 @@ pub(crate) mod graph;
 mod inference;
 mod picture;
 mod plan;
+mod quantize;
 mod results;
 mod rewrite;
 mod run;
@@ -20,6 +21,7 @@ mod views;
 
 pub use cache::{Function, Graphs};
 pub use graph::Graph;
+pub use quantize::{Int8, OnBytes, Ranges};
 pub use results::Results;
 pub(crate) use rewrite::AsItIs;
 pub use rewrite::{Part, Rewrites};
@@ -77,6 +79,12 @@ impl<F> Compiled<F> {
     /// [`Compiled::difference`] measures it. A parameter that gets another value leads to a new trace.
     pub fn for_inference(mut self) -> Compiled<F> {
         self.graphs.for_inference();
+        self
+    }
+
+    /// [`Compiled::for_inference`] with weights and images of bytes: see [`Int8`].
+    pub fn quantized(mut self, int8: Int8) -> Compiled<F> {
+        self.graphs.quantize(int8);
         self
     }
 

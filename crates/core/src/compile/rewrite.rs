@@ -7,6 +7,7 @@
 //!   That alone changes how results are rounded.
 
 use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
+use super::quantize::OnBytes;
 use crate::op::Op;
 use crate::tensor::{Buffer, Meta, Tensor};
 use std::sync::Arc;
@@ -47,6 +48,11 @@ pub trait Rewrites {
 
     /// An op, and the inputs behind the first, that give the same bits with less to do in every run.
     fn prepared(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        None
+    }
+
+    /// What the op is to bytes, in a graph that is quantized.
+    fn on_bytes(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<OnBytes> {
         None
     }
 }
@@ -165,7 +171,7 @@ fn followed(graph: &Graph, at: usize) -> Option<(usize, Arc<dyn Op>)> {
 }
 
 /// The values of an equation's inputs, where they are constants.
-fn constants(graph: &Graph, at: usize) -> Vec<Option<Tensor>> {
+pub(super) fn constants(graph: &Graph, at: usize) -> Vec<Option<Tensor>> {
     let constant = |o: &Operand| graph.values[o.value].constant.as_ref().map(|buffer| o.tensor(buffer.clone()));
     graph.equations[at].inputs.iter().map(constant).collect()
 }
@@ -173,15 +179,17 @@ fn constants(graph: &Graph, at: usize) -> Vec<Option<Tensor>> {
 /// Gives an equation other inputs behind the first.
 fn replace_inputs(graph: &mut Graph, at: usize, others: Vec<Tensor>) {
     let first = graph.equations[at].inputs.swap_remove(0);
-    let others = others.into_iter().map(|tensor| {
-        let layout = tensor.layout().clone();
-        let constant: Arc<Buffer> = tensor.0.data.buffer.clone();
-        let value =
-            Value { meta: tensor.meta(), layout: layout.clone(), bytes: constant.len(), constant: Some(constant) };
-        graph.values.push(value);
-        Operand { value: graph.values.len() - 1, layout, dtype: tensor.dtype() }
-    });
+    let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
     graph.equations[at].inputs = std::iter::once(first).chain(others).collect();
+}
+
+/// Adds a constant to the values.
+pub(super) fn constant(graph: &mut Graph, tensor: &Tensor) -> Operand {
+    let layout = tensor.layout().clone();
+    let constant: Arc<Buffer> = tensor.0.data.buffer.clone();
+    let value = Value { meta: tensor.meta(), layout: layout.clone(), bytes: constant.len(), constant: Some(constant) };
+    graph.values.push(value);
+    Operand { value: graph.values.len() - 1, layout, dtype: tensor.dtype() }
 }
 
 /// Equation `before` now makes what equation `at` made, which is left without an effect.

@@ -1,6 +1,6 @@
 //! Running a graph: its equations one after the other, over memory that is kept from run to run.
 
-use super::graph::{Equation, Graph, Operand, ValueId, What};
+use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
 use super::plan::{Plan, plan};
 use crate::op::{Input, Output};
 use crate::run::copy::gather;
@@ -78,6 +78,33 @@ impl Program {
 
     /// Runs the graph on arguments of the types and shapes that it was traced for, which are contiguous.
     pub(crate) fn run(&self, arguments: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.run_to(arguments, |_, _| ())
+    }
+
+    /// Runs the graph, and shows some of its values, each when it is made.
+    pub(crate) fn observe(
+        &self,
+        arguments: &[Tensor],
+        values: &[ValueId],
+        visit: &mut dyn FnMut(ValueId, &Tensor),
+    ) -> Result<()> {
+        for (&value, argument) in self.graph.inputs.iter().zip(arguments).filter(|(value, _)| values.contains(value)) {
+            visit(value, argument);
+        }
+        let made = |equation: &Equation, frame: &Frame| {
+            for &value in equation.outputs.iter().filter(|value| values.contains(value)) {
+                let Value { meta, layout, .. } = &self.graph.values[value];
+                let copy = Arc::new(Buffer::from_slice(frame.slots[value].buffer().bytes()));
+                let data = Data { layout: layout.clone(), dtype: meta.dtype, buffer: copy };
+                visit(value, &Tensor::make(data, None));
+            }
+        };
+        self.run_to(arguments, made)?;
+        Ok(())
+    }
+
+    /// Runs the graph, calling `made` after each equation.
+    fn run_to(&self, arguments: &[Tensor], mut made: impl FnMut(&Equation, &Frame)) -> Result<Vec<Tensor>> {
         let free = self.frames.lock().unwrap_or_else(|e| e.into_inner()).pop();
         let mut frame = free.unwrap_or_else(|| self.frame());
         for ((&value, argument), &kept) in self.graph.inputs.iter().zip(arguments).zip(&self.kept) {
@@ -85,6 +112,7 @@ impl Program {
         }
         for (equation, done) in self.graph.equations.iter().zip(&self.plan.done) {
             self.step(equation, &mut frame)?;
+            made(equation, &frame);
             done.iter().for_each(|&value| frame.slots[value] = Slot::Empty);
         }
         let outputs = self.graph.outputs.iter().map(|o| o.tensor(frame.slots[o.value].share())).collect();

@@ -72,13 +72,15 @@ ops! {
         matrix_exp matrix_rank cond eigvalsh svdvals cholesky_solve cholesky_inverse;
     /// Signals and their frequencies.
     fourier: fft rfft irfft window stft istft;
+    /// Eight bits a number.
+    quantized: fake_quantize quantize_images dequantize_images quantized_convolution quantized_max_pool dynamic_quantized_linear;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }
 
 /// What an op's file needs.
 mod prelude {
-    pub(crate) use crate::compile::Rewrites;
+    pub(crate) use crate::compile::{OnBytes, Rewrites};
     pub(crate) use crate::grad::{Grad, Grads};
     pub(crate) use crate::onnx::{Attribute, Value, Values, Writer};
     pub(crate) use crate::op::{

@@ -3,6 +3,7 @@
 
 pub mod along;
 pub mod bounds;
+pub mod bytes;
 pub mod copy;
 pub mod dense;
 pub mod division;

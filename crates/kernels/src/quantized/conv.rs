@@ -75,6 +75,7 @@ pub(super) fn convolve_by(way: Way, shape: &ConvShape, x: &[u8], packed: &[i8], 
             scratch::with(tiles * geometry.runs * ROWS, |offsets: &mut [usize]| {
                 let offsets = offsets.as_chunks_mut::<ROWS>().0;
                 geometry.table(range.clone(), offsets);
+                let mut sums = [[0; PANEL]; ROWS];
                 for panel in panels * part / parts..panels * (part + 1) / parts {
                     let channels = panel * PANEL..outputs.min((panel + 1) * PANEL);
                     let registers = channels.len().div_ceil(LANES);
@@ -83,14 +84,11 @@ pub(super) fn convolve_by(way: Way, shape: &ConvShape, x: &[u8], packed: &[i8], 
                     for (tile, offsets) in offsets.chunks(geometry.runs).enumerate() {
                         let position = range.start + tile * ROWS;
                         let rows = ROWS.min(range.end - position);
-                        let mut sums = [[0; PANEL]; ROWS];
                         let depth = geometry.depth;
                         Tile { x, offsets, outside: bytes, depth, weights, rows, registers }.multiply(way, &mut sums);
                         let block = Block {
                             finish: &finish,
-                            sums: sums.as_flattened(),
-                            stride: PANEL,
-                            rows,
+                            sums: &sums[..rows],
                             position,
                             positions: geometry.positions,
                             channels: channels.clone(),

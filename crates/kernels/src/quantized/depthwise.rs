@@ -31,7 +31,7 @@ pub(super) fn positions(
             let products = Products { x, weight, all, offsets: &offsets, outside, channels: channels.clone() };
             products.add(way, &mut sums);
             let positions = geometry.positions();
-            let block = Block { finish, sums: &sums, stride: PANEL, rows: 1, position, positions, channels, all };
+            let block = Block { finish, sums: &[sums], position, positions, channels, all };
             // SAFETY: tasks differ in their positions.
             unsafe { block.write(way, to) };
         }

@@ -1,7 +1,7 @@
 //! What becomes of the sums: scaled, added to, bounded, and written as numbers or as bytes.
 
 use super::pitch;
-use super::tile::{LANES, Way};
+use super::tile::{LANES, PANEL, Way};
 use crate::threads::SharedMut;
 
 /// What the bytes of `x` stand for.
@@ -92,10 +92,8 @@ impl Quantizer {
 /// Some rows and columns of sums.
 pub(super) struct Block<'a> {
     pub finish: &'a Finish<'a>,
-    /// `rows` rows of sums, `stride` apart.
-    pub sums: &'a [i32],
-    pub stride: usize,
-    pub rows: usize,
+    /// A row for each position.
+    pub sums: &'a [[i32; PANEL]],
     /// The first position, counted through all images.
     pub position: usize,
     /// Positions of an image.
@@ -109,12 +107,15 @@ pub(super) struct Block<'a> {
 /// Sixteen values of a slice from `at` on; zeros past its end.
 #[inline(always)]
 fn lanes<T: Copy + Default>(x: &[T], at: usize) -> [T; LANES] {
-    let mut lanes = [T::default(); LANES];
-    match x.get(at..at + LANES) {
-        Some(x) => lanes.copy_from_slice(x),
-        None => lanes[..x.len() - at].copy_from_slice(&x[at..]),
+    let x = &x[at..];
+    match x.first_chunk() {
+        Some(x) => *x,
+        None => {
+            let mut lanes = [T::default(); LANES];
+            lanes[..x.len()].copy_from_slice(x);
+            lanes
+        }
     }
-    lanes
 }
 
 impl Block<'_> {
@@ -140,8 +141,70 @@ impl Block<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
     unsafe fn write_avx512(&self, to: &To) {
-        // SAFETY: the caller's promises.
-        unsafe { self.write_lanes(to) }
+        use std::arch::x86_64::*;
+        let Finish { x, weight, sums, bias, residual, bounds } = *self.finish;
+        let pitch = pitch(self.all);
+        let first = |count: usize| ((1u32 << count.min(LANES)) - 1) as __mmask16;
+        for (register, channel) in self.channels.clone().step_by(LANES).enumerate() {
+            // Lanes that are channels, and lanes that are bytes of a position.
+            let (channels, bytes) = (first(self.channels.end - channel), first(pitch - channel));
+            // SAFETY: masked lanes are not read, and the others lie within slices of one value per channel.
+            let load = |x: &[f32]| unsafe { _mm512_maskz_loadu_ps(channels, x[channel..].as_ptr()) };
+            // SAFETY: as above.
+            let sums = unsafe { _mm512_maskz_loadu_epi32(channels, sums[channel..].as_ptr()) };
+            let (weight, bias) = (load(weight), bias.map(load));
+            for (row, given) in self.sums.iter().enumerate() {
+                let position = self.position + row;
+                let (scale, zero) = match x {
+                    InputScale::One(scale, zero) => (scale, zero),
+                    InputScale::Each(scales, zeros) => {
+                        let image = position / self.positions;
+                        (scales[image], zeros[image])
+                    }
+                };
+                // SAFETY: a row of sums has a register for each sixteen channels.
+                let given = unsafe { _mm512_loadu_si512(given[register * LANES..][..LANES].as_ptr().cast()) };
+                let exact = _mm512_sub_epi32(given, _mm512_mullo_epi32(_mm512_set1_epi32(i32::from(zero)), sums));
+                let mut y = _mm512_mul_ps(_mm512_cvtepi32_ps(exact), _mm512_mul_ps(_mm512_set1_ps(scale), weight));
+                if let Some(bias) = bias {
+                    y = _mm512_add_ps(y, bias);
+                }
+                if let Some(Residual { values, scale, zero }) = residual {
+                    // SAFETY: the bytes of a position lie within the residual, which is as long as y.
+                    let q =
+                        unsafe { _mm_maskz_loadu_epi8(bytes, values[position * pitch + channel..].as_ptr().cast()) };
+                    let q = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(q));
+                    let steps = _mm512_sub_ps(q, _mm512_set1_ps(f32::from(zero)));
+                    y = _mm512_add_ps(y, _mm512_mul_ps(steps, _mm512_set1_ps(scale)));
+                }
+                if let Some((low, high)) = bounds {
+                    // Of a NaN and a bound, the second operand is taken.
+                    y = _mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), y));
+                }
+                match to {
+                    To::Bytes(to, Quantizer { inverse, zero }) => {
+                        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+                        let q = _mm512_roundscale_ps::<NEAREST>(_mm512_mul_ps(y, _mm512_set1_ps(*inverse)));
+                        let q = _mm512_max_ps(_mm512_add_ps(q, _mm512_set1_ps(*zero)), _mm512_setzero_ps());
+                        let q = _mm512_cvttps_epi32(_mm512_min_ps(q, _mm512_set1_ps(255.0)));
+                        let start = position * pitch + channel;
+                        // SAFETY: the caller's promise; masked lanes are not written.
+                        unsafe {
+                            let to = to.range(start..start + LANES.min(pitch - channel));
+                            _mm_mask_storeu_epi8(to.as_mut_ptr().cast(), bytes, _mm512_cvtepi32_epi8(q));
+                        }
+                    }
+                    To::Numbers(_) => {
+                        let mut values = [0.0; LANES];
+                        // SAFETY: sixteen floats are one register; the caller's promise.
+                        unsafe {
+                            _mm512_storeu_ps(values.as_mut_ptr(), y);
+                            self.store(to, position, channel, &values);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// # Safety
@@ -156,14 +219,15 @@ impl Block<'_> {
     /// # Safety
     /// As `write`.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // plain loops over constants are always unrolled
     unsafe fn write_lanes(&self, to: &To) {
         let Finish { x, weight, sums, bias, residual, bounds } = *self.finish;
         let pitch = pitch(self.all);
-        for channel in self.channels.clone().step_by(LANES) {
+        for (register, channel) in self.channels.clone().step_by(LANES).enumerate() {
             let (weight, sums) = (lanes(weight, channel), lanes(sums, channel));
             let bias = bias.map(|bias| lanes(bias, channel));
-            let count = LANES.min(self.channels.end - channel);
-            for row in 0..self.rows {
+            for (row, given) in self.sums.iter().enumerate() {
+                let given = &given.as_chunks::<LANES>().0[register];
                 let position = self.position + row;
                 let (scale, zero) = match x {
                     InputScale::One(scale, zero) => (scale, i32::from(zero)),
@@ -172,44 +236,72 @@ impl Block<'_> {
                         (scales[image], i32::from(zeros[image]))
                     }
                 };
-                let given: [i32; LANES] = lanes(self.sums, row * self.stride + channel - self.channels.start);
-                let mut y = [0.0; LANES];
+                let mut y = [0.0f32; LANES];
                 for j in 0..LANES {
                     y[j] = given[j].wrapping_sub(zero.wrapping_mul(sums[j])) as f32 * (scale * weight[j]);
                 }
                 if let Some(bias) = bias {
-                    (0..LANES).for_each(|j| y[j] += bias[j]);
+                    for j in 0..LANES {
+                        y[j] += bias[j];
+                    }
                 }
                 if let Some(residual) = residual {
                     let values: [u8; LANES] = lanes(residual.values, position * pitch + channel);
                     let zero = f32::from(residual.zero);
-                    (0..LANES).for_each(|j| y[j] += (f32::from(values[j]) - zero) * residual.scale);
+                    for j in 0..LANES {
+                        y[j] += (f32::from(values[j]) - zero) * residual.scale;
+                    }
                 }
                 if let Some((low, high)) = bounds {
-                    for y in &mut y {
-                        let x = if *y < low { low } else { *y };
-                        *y = if x > high { high } else { x };
+                    for j in 0..LANES {
+                        let x = if y[j] < low { low } else { y[j] };
+                        y[j] = if x > high { high } else { x };
                     }
                 }
-                match to {
-                    To::Numbers(to) => {
-                        let (image, place) = (position / self.positions, position % self.positions);
-                        let start = (image * self.all + channel) * self.positions + place;
-                        for (j, &y) in y.iter().enumerate().take(count) {
-                            let at = start + j * self.positions;
-                            // SAFETY: the caller's promise.
-                            unsafe { to.range(at..at + 1)[0] = y };
-                        }
-                    }
-                    To::Bytes(to, quantizer) => {
-                        let mut bytes = [0; LANES];
-                        (0..LANES).for_each(|j| bytes[j] = quantizer.byte(y[j]));
-                        let start = position * pitch + channel;
-                        // The bytes behind the last channel are written too.
-                        let count = LANES.min(pitch - channel);
-                        // SAFETY: the caller's promise.
-                        unsafe { to.range(start..start + count) }.copy_from_slice(&bytes[..count]);
-                    }
+                // SAFETY: the caller's promises.
+                unsafe { self.store(to, position, channel, &y) };
+            }
+        }
+    }
+
+    /// Writes the results of a position for sixteen channels, or as many as are left.
+    ///
+    /// # Safety
+    /// As `write`.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
+    unsafe fn store(&self, to: &To, position: usize, channel: usize, y: &[f32; LANES]) {
+        match to {
+            To::Bytes(to, quantizer) => {
+                let mut bytes = [0; LANES];
+                for j in 0..LANES {
+                    bytes[j] = quantizer.byte(y[j]);
+                }
+                let pitch = pitch(self.all);
+                let start = position * pitch + channel;
+                // The bytes behind the last channel are written too.
+                let count = LANES.min(pitch - channel);
+                // SAFETY: the caller's promise.
+                let to = unsafe { to.range(start..start + count) };
+                match to.first_chunk_mut() {
+                    Some(to) => *to = bytes,
+                    None => to.copy_from_slice(&bytes[..count]),
+                }
+            }
+            To::Numbers(to) => {
+                let count = LANES.min(self.channels.end - channel);
+                if self.positions == 1 {
+                    let start = position * self.all + channel;
+                    // SAFETY: the caller's promise.
+                    unsafe { to.range(start..start + count) }.copy_from_slice(&y[..count]);
+                    return;
+                }
+                let (image, place) = (position / self.positions, position % self.positions);
+                let start = (image * self.all + channel) * self.positions + place;
+                for (j, &y) in y.iter().enumerate().take(count) {
+                    let at = start + j * self.positions;
+                    // SAFETY: the caller's promise.
+                    unsafe { to.range(at..at + 1)[0] = y };
                 }
             }
         }

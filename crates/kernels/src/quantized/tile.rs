@@ -80,11 +80,12 @@ impl Tile<'_> {
         assert_eq!(self.weights.len(), self.offsets.len() * self.depth * self.registers * LANES, "length of a panel");
         let inside = |&offset: &usize| offset == OUTSIDE || offset + self.depth <= self.x.len();
         debug_assert!(self.offsets.iter().flatten().all(inside));
-        // SAFETY: a way other than the plain one is only ever made for a machine that has it; the assertions above hold
-        // what is read within the slices, and whoever makes offsets keeps them within `x`.
         match way {
+            // SAFETY: a way other than the plain one is only ever made for a machine that has it; the assertions above hold
+            // what is read within the slices, and whoever makes offsets keeps them within `x`.
             #[cfg(target_arch = "x86_64")]
             Way::Vnni => unsafe { self.vnni_of_size(sums) },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Way::Avx2 => unsafe { self.avx2_of_size(sums) },
             Way::Plain => self.plain(sums),
@@ -120,13 +121,15 @@ mod x86 {
     /// Calls a function for constant numbers of rows and registers.
     macro_rules! of_size {
         ($tile:ident, $sums:ident, $function:ident, $($rows:literal)*) => {
-            match ($tile.rows, $tile.registers) {
-                // SAFETY: the caller's promises.
-                $(($rows, 1) => unsafe { $tile.$function::<$rows, 1>($sums) },
-                ($rows, 2) => unsafe { $tile.$function::<$rows, 2>($sums) },
-                ($rows, 3) => unsafe { $tile.$function::<$rows, 3>($sums) },
-                ($rows, 4) => unsafe { $tile.$function::<$rows, 4>($sums) },)*
-                size => unreachable!("a tile of {size:?}"),
+            // SAFETY: the caller's promises.
+            unsafe {
+                match ($tile.rows, $tile.registers) {
+                    $(($rows, 1) => $tile.$function::<$rows, 1>($sums),
+                    ($rows, 2) => $tile.$function::<$rows, 2>($sums),
+                    ($rows, 3) => $tile.$function::<$rows, 3>($sums),
+                    ($rows, 4) => $tile.$function::<$rows, 4>($sums),)*
+                    size => unreachable!("a tile of {size:?}"),
+                }
             }
         };
     }

@@ -354,6 +354,10 @@ impl Rewrites for Convolved {
     fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given)
     }
+
+    fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
+        Finished { geometry: self.0, bounds: None, packed: None }.on_bytes(inputs, given)
+    }
 }
 
 /// A convolution in a graph: [`Convolved`], whose results may be bounded, and whose weight may be packed.
@@ -422,6 +426,16 @@ impl Rewrites for Finished {
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let op = Finished { packed: Some(weight.shape().clone()), ..*self };
         Some((Arc::new(op), std::iter::once(packed).chain(others).collect()))
+    }
+
+    fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
+        let weight = given[1].clone().filter(|weight| weight.dtype() == DType::F32 && self.packed.is_none())?;
+        let bias = match given.get(2) {
+            Some(bias) => Some(bias.clone()?),
+            None => None,
+        };
+        let shape = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
+        Some(OnBytes::Products { shape, weight, bias, bounds: self.bounds })
     }
 }
 

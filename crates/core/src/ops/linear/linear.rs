@@ -2,6 +2,7 @@
 
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
+use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::matrix::Matrices;
 use hadal_kernels::gemm::{GemmElement, Init, gemm};
 use hadal_kernels::reduce::sum_columns;
@@ -25,6 +26,17 @@ impl Rewrites for Linear {
         let laid_out = weight.t().contiguous().t();
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         Some((Arc::new(Linear), std::iter::once(laid_out).chain(others).collect()))
+    }
+
+    fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
+        let weight = given[1].clone().filter(|weight| weight.dtype() == DType::F32)?;
+        let bias = match given.get(2) {
+            Some(bias) => Some(bias.clone()?),
+            None => None,
+        };
+        let rows = inputs[0].shape[..inputs[0].shape.rank() - 1].iter().product();
+        let shape = dense(rows, weight.shape()[1], weight.shape()[0]);
+        Some(OnBytes::Products { shape, weight, bias, bounds: None })
     }
 }
 

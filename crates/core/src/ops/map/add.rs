@@ -25,6 +25,10 @@ impl Op for Add {
         }
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn grad(&self, g: &Grad) -> Grads {
         (0..2).map(|i| g.when(i, || g.of(0).sum_to(&g.meta(i).shape))).collect()
     }
@@ -34,6 +38,12 @@ impl Op for Add {
             DType::Bool => x.op("Or", &[]),
             _ => x.arithmetic("Add"),
         }
+    }
+}
+
+impl Rewrites for Add {
+    fn on_bytes(&self, _: &[Meta], _: &[Option<Tensor>]) -> Option<OnBytes> {
+        Some(OnBytes::Sum)
     }
 }
 

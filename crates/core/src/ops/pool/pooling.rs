@@ -5,6 +5,7 @@ use crate::op::apply_all;
 use crate::ops::conv::convolution::{Padding, per_axis};
 use crate::ops::prelude::*;
 use crate::testing::Attributes;
+use hadal_kernels::conv::ConvShape;
 use hadal_kernels::pool::{self, Divisor, PoolShape, Windows};
 
 /// Which elements a pooling joins. Each size is one number for all axes or one per axis.
@@ -327,15 +328,33 @@ impl Op for WindowMaxima {
     }
 }
 
+impl Rewrites for PlaceMaxima {
+    fn part(&self) -> Option<Part> {
+        Some(Part::PlacesMaxima)
+    }
+}
+
 impl Rewrites for WindowMaxima {
     fn part(&self) -> Option<Part> {
         Some(Part::PicksMaxima)
     }
-}
 
-impl Rewrites for PlaceMaxima {
-    fn part(&self) -> Option<Part> {
-        Some(Part::PlacesMaxima)
+    fn on_bytes(&self, x: &[Meta], _: &[Option<Tensor>]) -> Option<OnBytes> {
+        let Windows::Strided { kernel, stride, pad_begin, dilation, .. } = self.0.windows else { return None };
+        let [batch, channels] = x[0].shape[..x[0].shape.rank() - self.0.rank] else { return None };
+        let (groups, in_channels, out_channels, input, output) = (1, channels, channels, self.0.input, self.0.output);
+        Some(OnBytes::Maxima(ConvShape {
+            batch,
+            groups,
+            in_channels,
+            out_channels,
+            input,
+            kernel,
+            output,
+            stride,
+            pad_begin,
+            dilation,
+        }))
     }
 }
 

@@ -1,0 +1,78 @@
+//! `quantize_images`: images of numbers as images of bytes, with the channels of a position side by side.
+
+use crate::ops::prelude::*;
+use crate::run::bytes::ByteScale;
+use hadal_kernels::quantized::{Border, pitch, quantize_images};
+use std::sync::Arc;
+
+/// `x f32 [batch, channels, sizes…] → u8 [batch, depth, height, width, pitch]`, with a border of zero points.
+#[derive(Debug)]
+struct QuantizeImages {
+    border: Border,
+    scale: ByteScale,
+}
+
+/// The op for images of these sizes.
+pub(crate) fn op(border: Border, scale: ByteScale) -> Arc<dyn Op> {
+    Arc::new(QuantizeImages { border, scale })
+}
+
+impl Op for QuantizeImages {
+    fn name(&self) -> &'static str {
+        "quantize_images"
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        let Border { batch, channels, size, .. } = self.border;
+        if x[0].dtype != DType::F32 || x[0].shape.elements() != batch * channels * size.iter().product::<usize>() {
+            let (shape, dtype) = (&x[0].shape, x[0].dtype);
+            let message = format!("needs f32 images [{batch}, {channels}] of {size:?}, got {dtype} {shape}");
+            return Err(Error::op(self.name(), message));
+        }
+        let [d, h, w] = self.border.padded();
+        one(Meta::new([batch, d, h, w, pitch(channels)], DType::U8))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        quantize_images(&self.border, &x[0].contiguous(), self.scale.scale, self.scale.zero, y[0].slice());
+    }
+
+    /// None: what steps make has no slope.
+    fn grad(&self, _: &Grad) -> Grads {
+        vec![None]
+    }
+}
+
+#[fallible]
+impl Tensor {
+    /// Images `[batch, channels, …]` with up to three spatial axes, in `f32`, as bytes
+    /// `[batch, depth, height, width, channels]`: `round(x / scale) + zero`, ties to even, at least 0 and at most 255.
+    ///
+    /// Axes that are missing have size 1, and the channels are filled up with zero points to a multiple of four. The form is
+    /// that of products of bytes (see `compile::Int8`).
+    pub fn quantize_images(&self, scale: f32, zero: u8) -> Result<Tensor> {
+        let fail = |message: String| Err(Error::op("quantize_images", message));
+        if scale.is_nan() || scale <= 0.0 {
+            return fail(format!("needs a positive scale, got {scale}"));
+        }
+        let [batch, channels, sizes @ ..] = &self.shape()[..] else {
+            return fail(format!("needs images [batch, channels, …], got shape {}", self.shape()));
+        };
+        let Some(missing) = 3usize.checked_sub(sizes.len()) else {
+            return fail(format!("takes up to three spatial axes, got shape {}", self.shape()));
+        };
+        let size = std::array::from_fn(|i| if i < missing { 1 } else { sizes[i - missing] });
+        let border = Border { batch: *batch, channels: *channels, size, added: [(0, 0); 3] };
+        apply(QuantizeImages { border, scale: ByteScale { scale, zero } }, &[self])
+    }
+}
+
+pub(crate) fn cases() -> Cases {
+    // Worked by hand: round(x / 0.5) + 3 of two channels, whose bytes alternate, before two zero points.
+    Cases::new("quantize_images", |_, x| vec![x[0].to_dtype(DType::F32).quantize_images(0.5, 3)]).with(
+        "by_hand",
+        "{}",
+        &[Tensor::from([[[0.0f64, 1.0, -9.0], [0.25, 0.75, 999.0]]])],
+        &[Tensor::from([3u8, 3, 3, 3, 5, 5, 3, 3, 0, 255, 3, 3]).reshape([1, 1, 1, 3, 4])],
+    )
+}

@@ -6,28 +6,12 @@ use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::matrix::Matrices;
 use hadal_kernels::gemm::{GemmElement, Init, gemm};
 use hadal_kernels::reduce::sum_columns;
-use std::sync::Arc;
 
 /// `x […, in], weight [out, in] (, bias [out]) → y […, out]`
 #[derive(Debug)]
 struct Linear;
 
-/// Rows that are worth a weight that is laid out for them.
-const ROWS: usize = 4;
-
 impl Rewrites for Linear {
-    /// The same weight as the transpose of a matrix with its columns side by side, which products read as they need it.
-    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let weight = given[1].as_ref()?;
-        let rows = inputs[0].shape.elements() / weight.shape()[1].max(1);
-        if rows < ROWS || !weight.is_contiguous() {
-            return None;
-        }
-        let laid_out = weight.t().contiguous().t();
-        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
-        Some((Arc::new(Linear), std::iter::once(laid_out).chain(others).collect()))
-    }
-
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
         let weight = given[1].clone().filter(|weight| weight.dtype() == DType::F32)?;
         let bias = match given.get(2) {

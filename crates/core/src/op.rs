@@ -52,6 +52,9 @@ impl Reads {
 }
 
 /// An operation: its shape rule, kernel call and gradient. One file holds one op (see `docs/anatomy-of-an-op.md`).
+///
+/// Its `Debug` form shows all settings: in a compiled graph, ops of equal text on equal inputs are computed once, unless
+/// they are [`Kind::Opaque`].
 pub trait Op: Any + Debug + Send + Sync {
     /// The name users see: that of the method on `Tensor`.
     fn name(&self) -> &'static str;

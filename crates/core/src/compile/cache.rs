@@ -114,6 +114,12 @@ impl Graphs {
         self.kept(&arguments, f)?.program.run(&arguments)
     }
 
+    /// The number of graphs that are kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.lock().unwrap_or_else(|e| e.into_inner()).len()
+    }
+
     /// The graph for arguments like these.
     pub(super) fn kept(&self, arguments: &[Tensor], f: Function) -> Result<Arc<Kept>> {
         let lock = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
@@ -138,6 +144,10 @@ impl Graphs {
         [rewrite::prepare, fuse::fuse].into_iter().for_each(|pass| run_pass(pass, &mut graph));
         let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
         let mut all = lock();
+        if self.inference {
+            // The weights of before are not kept beside the new ones.
+            all.retain(|kept| kept.guards.hold());
+        }
         all.insert(0, kept.clone());
         if all.len() > KEPT {
             warn_of_retracing(&all);

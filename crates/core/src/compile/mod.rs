@@ -1,7 +1,8 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` (→ `quantize`) → `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug
-//! builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole story.
+//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` (→ `quantize`) → `fuse` → `plan` → `run`, over
+//! the `graph`. After each pass, in debug builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole
+//! story.
 
 mod cache;
 mod check;
@@ -74,7 +75,7 @@ pub fn compile<const N: usize, R: Results, F: Fn([&Tensor; N]) -> R>(function: F
 impl<F> Compiled<F> {
     /// For predictions with weights that stay: parameters and running statistics become constants.
     ///
-    /// What depends on them alone is computed once; weights are packed once; batch normalization is folded into the
+    /// What depends on them alone is computed once; weights of convolutions are packed once; batch normalization is folded into the
     /// convolution before it. The last is the one thing here that changes how results are rounded:
     /// [`Compiled::difference`] measures it. A parameter that gets another value leads to a new trace.
     pub fn for_inference(mut self) -> Compiled<F> {

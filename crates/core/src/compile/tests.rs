@@ -283,6 +283,8 @@ fn graphs_for_inference_fold_and_pack() {
     // Other weights lead to another graph.
     params[7].set(&params[7].get().add(100.0)).unwrap();
     assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-4);
+    // … in place of the one before, whose weights are gone.
+    assert_eq!(folded.graphs.len(), 1);
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) trait Number: Plain + Default + PartialOrd + Arithmetic + Div<Output 
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Lanes<S>;
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> Self::Lanes<S>;
     fn store<S: Simd>(x: Self::Lanes<S>, to: &mut [Self; LANES]);
+    /// Lanes 0, 2, … of `a`, then those of `b`.
+    fn evens<S: Simd>(a: Self::Lanes<S>, b: Self::Lanes<S>) -> Self::Lanes<S>;
 
     const ZERO: Self;
     const ONE: Self;
@@ -79,6 +81,11 @@ macro_rules! number {
             }
 
             #[inline(always)]
+            fn evens<S: Simd>(a: $lanes<S>, b: $lanes<S>) -> $lanes<S> {
+                a.evens(b)
+            }
+
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 <$type>::sqrt(self)
             }
@@ -116,6 +123,11 @@ impl<S: Simd> Singles<S> {
     fn store(self, to: &mut [f32; LANES]) {
         self.0.store(self.1, to);
     }
+
+    #[inline(always)]
+    fn evens(self, b: Self) -> Self {
+        Singles(self.0, self.0.evens(self.1, b.1))
+    }
 }
 
 impl<S: Simd> Doubles<S> {
@@ -132,6 +144,13 @@ impl<S: Simd> Doubles<S> {
     #[inline(always)]
     fn store(self, to: &mut [f64; LANES]) {
         *to = self.0;
+    }
+
+    #[inline(always)]
+    fn evens(self, b: Self) -> Self {
+        let half = LANES / 2;
+        let lane = |i: usize| if i < half { self.0[2 * i] } else { b.0[2 * (i - half)] };
+        Doubles(std::array::from_fn(lane), PhantomData)
     }
 }
 

@@ -2,7 +2,7 @@
 //! output row is the sum of shifted input rows, element by element, in the order of the kernel.
 
 use super::window::{Copied, Window};
-use super::{ConvShape, Finish};
+use super::{ConvShape, Finish, planes};
 use crate::gemm::Element;
 use crate::scratch;
 use crate::simd::{Kernel, Simd, dispatch};
@@ -29,6 +29,9 @@ pub(super) fn convolve<T: Element>(
     finish: Finish<T>,
     y: &mut [T],
 ) {
+    if planes::suits(&window) {
+        return planes::convolve(batch * channels, channels, window, x, weight, finish, y);
+    }
     let size = window.kernel_size();
     let positions = window.positions();
     let y = SharedMut::new(y);

@@ -17,6 +17,7 @@ mod depthwise;
 mod few;
 mod forward;
 mod images;
+mod planes;
 mod rows;
 mod taps;
 mod trim;

@@ -179,6 +179,27 @@ fn large_planes_equal_the_definition() {
 }
 
 #[test]
+fn depthwise_planes_equal_the_definition() {
+    let depthwise = |channels: usize, input, kernel, stride, pad, dilation| {
+        plane(2, channels, [channels; 2], input, kernel, stride, pad, dilation)
+    };
+    let shapes = [
+        depthwise(3, [7, 7], [3, 3], 1, [1, 1], 1),
+        depthwise(2, [14, 14], [3, 3], 2, [1, 1], 1),
+        depthwise(2, [5, 33], [3, 3], 1, [1, 1], 1),
+        depthwise(2, [6, 35], [3, 3], 2, [0, 1], 1),
+        depthwise(2, [9, 17], [5, 4], 1, [2, 3], 2),
+        depthwise(2, [11, 40], [7, 7], 2, [3, 3], 1),
+        depthwise(2, [1, 50], [1, 9], 1, [4, 4], 1),
+        depthwise(1, [3, 3], [3, 3], 1, [20, 20], 1),
+        // More rows than a copy takes.
+        depthwise(1, [100, 130], [3, 3], 1, [1, 1], 1),
+        depthwise(1, [70, 260], [3, 3], 2, [1, 0], 1),
+    ];
+    shapes.iter().for_each(check);
+}
+
+#[test]
 fn many_images_equal_the_definition() {
     let shapes = [
         plane(8, 1, [3, 5], [6, 7], [3, 3], 1, [1, 1], 1),

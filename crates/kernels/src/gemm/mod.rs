@@ -23,6 +23,7 @@ pub(crate) use blocks::Product;
 pub(crate) use dot::{DotKernels, Dots, LANES};
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
+pub use prepacked::{gemm_packed, pack_right, packed_right_len};
 use small::Small;
 pub(crate) use tile::{Kernels, Next, Step, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};

@@ -1,9 +1,47 @@
 //! `Prepacked`: a matrix B that many small products share, packed once for all of them.
 
-use super::Element;
 use super::pack::{Lanes, Source};
+use super::{Element, GemmElement, Mat};
+use std::ops::Range;
+
 use super::tile::{Kernels, Next, Tile, Walk};
-use crate::threads::{SharedMut, parallel_for};
+use crate::simd::isa;
+use crate::threads::{SharedMut, for_chunks, parallel_for};
+
+/// Multiply-adds worth a task.
+const TASK: usize = 3 << 18;
+
+/// Elements of a matrix `[k, n]` that [`pack_right`] packs.
+pub fn packed_right_len<T: GemmElement>(n: usize, k: usize) -> usize {
+    Prepacked::elements(T::kernels(isa()), n, k)
+}
+
+/// Packs the right side `b` `[k, n]` of products for [`gemm_packed`]: the layout is that of this machine.
+///
+/// # Panics
+/// If a slice is too short for its matrix, or `to` does not have [`packed_right_len`].
+#[track_caller]
+pub fn pack_right<T: GemmElement>(n: usize, k: usize, b: Mat<T>, to: &mut [T]) {
+    assert!(n * k == 0 || b.reach(k, n) <= b.data.len(), "B ({k} × {n}) has {} elements", b.data.len());
+    Prepacked::new(T::kernels(isa()), Lanes { data: b.data, step: b.row_stride, lane: b.col_stride }, n, k, to);
+}
+
+/// `C[m, n] = A[m, k]·B + bias`, with the bits of [`super::gemm`], for a B from [`pack_right`]: fast for few rows.
+///
+/// # Panics
+/// If a slice does not have the length of its matrix, or there is not one bias for each column.
+#[track_caller]
+pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T], bias: Option<&[T]>, c: &mut [T]) {
+    assert_eq!((a.len(), c.len()), (m * k, m * n), "lengths of A and C");
+    let b = Prepacked::of(T::kernels(isa()), n, k, packed);
+    let width = b.kernels.columns();
+    let c = &SharedMut::new(c);
+    for_chunks(n.div_ceil(width), TASK.div_ceil((m * k * width).max(1)), |panels| {
+        let columns = panels.start * width..n.min(panels.end * width);
+        // SAFETY: the columns are this task's alone.
+        unsafe { b.columns(columns, m, a, k, bias, c, n) };
+    });
+}
 
 /// B `[k, n]` in panels as wide as the tiles, each with all its steps one after the other.
 ///
@@ -36,10 +74,35 @@ impl<'a, T: Element> Prepacked<'a, T> {
         Prepacked { kernels, n, k, panels: space }
     }
 
+    /// What [`Prepacked::new`] has packed.
+    fn of(kernels: &'static Kernels<T>, n: usize, k: usize, panels: &'a [T]) -> Self {
+        assert_eq!(panels.len(), Self::elements(kernels, n, k), "length of the packed matrix");
+        Prepacked { kernels, n, k, panels }
+    }
+
     /// `C[m, n] = A[m, k]·B (+ bias)` on this thread, the rows of A `a_row` and those of C `c_row` apart. The chains
     /// of multiply-adds start at zero, and the bias, one value per column, is added last.
     pub fn multiply(&self, m: usize, a: &[T], a_row: usize, bias: Option<&[T]>, c: &mut [T], c_row: usize) {
-        if m * self.n == 0 {
+        // SAFETY: nobody else uses C.
+        unsafe { self.columns(0..self.n, m, a, a_row, bias, &SharedMut::new(c), c_row) }
+    }
+
+    /// [`Prepacked::multiply`] for some columns, which begin with a panel.
+    ///
+    /// # Safety
+    /// Nobody else uses these columns of C.
+    #[allow(clippy::too_many_arguments)] // those of a product
+    unsafe fn columns(
+        &self,
+        columns: Range<usize>,
+        m: usize,
+        a: &[T],
+        a_row: usize,
+        bias: Option<&[T]>,
+        c: &SharedMut<T>,
+        c_row: usize,
+    ) {
+        if m == 0 || columns.is_empty() {
             return;
         }
         assert!((m - 1) * a_row + self.k <= a.len(), "A holds {m} rows");
@@ -48,8 +111,8 @@ impl<'a, T: Element> Prepacked<'a, T> {
         let (width, one) = (self.kernels.columns(), self.kernels.lanes);
         let panels = m.div_ceil(self.kernels.rows());
         let second = |first: *const T| if first.is_null() { first } else { first.wrapping_add(one) };
-        for j in (0..self.n).step_by(width) {
-            let columns = width.min(self.n - j);
+        for j in columns.clone().step_by(width) {
+            let columns = width.min(columns.end - j);
             let padded = columns.next_multiple_of(one);
             let b = &self.panels[j * self.k..(j + padded) * self.k];
             // The second register of the last panel may lie past the end; then the tile has one register only.
@@ -57,7 +120,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
             let row_bias = bias.map_or(std::ptr::null(), |bias| bias[j..].as_ptr());
             for panel in 0..panels {
                 let rows = m * panel / panels..m * (panel + 1) / panels;
-                let c = c[rows.start * c_row + j..].as_mut_ptr();
+                let c = c.pointer().wrapping_add(rows.start * c_row + j);
                 let tile = Tile {
                     k: self.k,
                     a: a[rows.start * a_row..].as_ptr(),

@@ -84,6 +84,16 @@ fn check<T: Real>(m: usize, n: usize, k: usize, a_transposed: bool, b_transposed
             }
         }
     }
+    if let (false, Start::Zero | Start::RowBias) = (a_transposed, start) {
+        let mut packed = vec![T::default(); packed_right_len::<T>(n, k)];
+        pack_right(n, k, b, &mut packed);
+        for threads in [1, 3] {
+            set_threads(threads);
+            let mut c = c0.clone();
+            gemm_packed([m, n, k], a.data, &packed, matches!(start, Start::RowBias).then_some(&bias[..n]), &mut c);
+            assert!(c.iter().zip(&expected).all(|(x, y)| x.bits() == y.bits()), "{m}×{n}×{k} packed {start:?}");
+        }
+    }
 }
 
 fn check_all<T: Real>(m: usize, n: usize, k: usize) {

@@ -4,14 +4,33 @@ use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::matrix::Matrices;
-use hadal_kernels::gemm::{GemmElement, Init, gemm};
+use hadal_kernels::gemm::{GemmElement, Init, Mat, gemm, gemm_packed, pack_right, packed_right_len};
 use hadal_kernels::reduce::sum_columns;
+use std::sync::Arc;
 
 /// `x […, in], weight [out, in] (, bias [out]) → y […, out]`
 #[derive(Debug)]
 struct Linear;
 
+/// Rows for which a weight is packed: more of them pay for packing it anew.
+const ROWS: usize = 16;
+
 impl Rewrites for Linear {
+    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        let weight = given[1].as_ref()?.contiguous();
+        let [outputs, features] = weight.shape()[..] else { return None };
+        if inputs[0].shape.elements() > ROWS * features {
+            return None;
+        }
+        let packed = dispatch!(reals weight.dtype(), T => {
+            let mut packed = vec![T::default(); packed_right_len::<T>(outputs, features)];
+            pack_right(outputs, features, Mat::transposed(weight.as_slice::<T>()?, features), &mut packed);
+            Tensor::from(packed)
+        });
+        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
+        Some((Arc::new(PackedLinear { outputs, features }), std::iter::once(packed).chain(others).collect()))
+    }
+
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
         let weight = given[1].clone().filter(|weight| weight.dtype() == DType::F32)?;
         let bias = match given.get(2) {
@@ -103,6 +122,46 @@ impl Op for Linear {
         let product = x.node("MatMul", &[x.input(0), x.transpose(x.input(1), &[1, 0])], &[]);
         let bias = x.inputs().get(2);
         Ok(vec![bias.map_or(product, |&bias| x.node("Add", &[product, bias], &[]))])
+    }
+}
+
+/// [`Linear`] in a graph, with a constant weight that is packed: `x […, in], packed (, bias [out]) → y […, out]`
+#[derive(Debug)]
+struct PackedLinear {
+    outputs: usize,
+    features: usize,
+}
+
+impl Op for PackedLinear {
+    fn name(&self) -> &'static str {
+        Linear.name()
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Contraction
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        let weight = x[1].with_shape([self.outputs, self.features]);
+        Linear.infer(&[&[x[0].clone(), weight], &x[2..]].concat())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let rows = y[0].shape().elements() / self.outputs.max(1);
+        dispatch!(reals y[0].dtype(), T => {
+            let bias = x.get(2).map(|bias| bias.contiguous::<T>());
+            let (values, packed) = (x[0].contiguous::<T>(), x[1].contiguous::<T>());
+            let sizes = [rows, self.outputs, self.features];
+            gemm_packed(sizes, &values, &packed, bias.as_deref(), y[0].slice());
+        });
+    }
+
+    fn flops(&self, _: &[Meta], y: &[Meta]) -> u64 {
+        2 * (y[0].shape.elements() * self.features) as u64
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a graph is made after its gradients")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{self, Rows};
 use super::window::{Block, Copied, PositionLanes, Window};
-use super::{ConvShape, Finish, Weight, depthwise, images};
+use super::{ConvShape, Finish, Weight, across, depthwise, images};
 use crate::gemm::{Element, Init, Kernels, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
@@ -55,7 +55,16 @@ fn takes_several(shape: &ConvShape, window: &Window) -> bool {
 pub(super) fn packed_len<T: Element>(shape: &ConvShape) -> Option<usize> {
     let left = shape.trim().map_or(*shape, |trim| trim.shape());
     let packs = !in_lanes::<T>(shape) && !shape.is_depthwise() && !takes_several(&left, &left.window());
-    (packs && left.weight_len() > 0).then(|| left.weight_len())
+    (packs && left.weight_len() > 0).then(|| elements::<T>(&left, &left.window()))
+}
+
+/// The elements that [`pack_groups`] makes.
+fn elements<T: Element>(shape: &ConvShape, window: &Window) -> usize {
+    let kernels = T::kernels(isa());
+    match across::suits(shape, window, kernels) {
+        true => across::packed_len(shape, window, kernels),
+        false => shape.out_channels * window.rows(),
+    }
 }
 
 /// Packs the weight for [`forward`].
@@ -72,6 +81,9 @@ fn pack_groups<T: Element>(shape: &ConvShape, window: &Window, weight: &[T], to:
     let (m, k, kernels) = (shape.out_channels / shape.groups, window.rows(), T::kernels(isa()));
     if rows::suits(window, kernels) {
         return rows::pack(kernels, m, k, weight, to);
+    }
+    if across::suits(shape, window, kernels) {
+        return across::pack(kernels, m, k, weight, to);
     }
     for (weight, to) in weight.chunks(m * k).zip(to.chunks_mut(m * k)) {
         let (a, b) = (Lanes { data: weight, step: 1, lane: k }, Lanes { data: &[][..], step: 0, lane: 0 });
@@ -99,7 +111,7 @@ pub(super) fn convolve<T: Element>(
     let y = &SharedMut::new(y);
     match weight {
         Weight::Plain(weight) if takes_several(shape, &window) => several_images(shape, &window, x, weight, finish, y),
-        Weight::Plain(weight) => scratch::with(weight.len(), |packed: &mut [T]| {
+        Weight::Plain(weight) => scratch::with(elements::<T>(shape, &window), |packed: &mut [T]| {
             pack_groups(shape, &window, weight, packed);
             convolve_packed(shape, &window, x, packed, finish, y);
         }),
@@ -126,6 +138,9 @@ fn convolve_packed<T: Element>(
     let kernels = T::kernels(isa());
     if rows::suits(window, kernels) {
         return wide(shape, window, kernels, x, packed, finish, y);
+    }
+    if across::suits(shape, window, kernels) {
+        return across::convolve(shape, window, kernels, x, packed, finish, y);
     }
     let groups = shape.groups;
     let (m, n, k) = (shape.out_channels / groups, window.positions(), window.rows());

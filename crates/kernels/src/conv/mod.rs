@@ -11,6 +11,7 @@
 //! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`); wide
 //! maps are read from them directly (`rows.rs`), others are packed.
 
+mod across;
 mod backward;
 mod channels;
 mod depthwise;

@@ -200,6 +200,19 @@ fn depthwise_planes_equal_the_definition() {
 }
 
 #[test]
+fn one_small_map_equals_the_definition() {
+    let shapes = [
+        plane(1, 1, [70, 40], [7, 7], [3, 3], 2, [1, 1], 1),
+        plane(1, 1, [90, 37], [7, 7], [3, 3], 1, [1, 1], 1),
+        plane(1, 2, [20, 70], [7, 9], [3, 2], 2, [1, 0], 1),
+        plane(1, 1, [600, 33], [7, 7], [1, 1], 1, [0, 0], 1),
+        plane(1, 3, [9, 120], [1, 5], [1, 1], 1, [0, 0], 1),
+        plane(1, 1, [5, 36], [1, 1], [3, 3], 1, [1, 1], 1),
+    ];
+    shapes.iter().for_each(check);
+}
+
+#[test]
 fn many_images_equal_the_definition() {
     let shapes = [
         plane(8, 1, [3, 5], [6, 7], [3, 3], 1, [1, 1], 1),
@@ -225,6 +238,8 @@ fn one_image_has_the_bits_that_it_has_among_many() {
         plane(40, 1, [18, 7], [2, 2], [3, 3], 1, [1, 1], 1),
         plane(11, 1, [3, 6], [20, 24], [5, 5], 1, [2, 2], 1),
         plane(70, 1, [16, 20], [9, 6], [3, 3], 1, [1, 1], 1),
+        plane(9, 1, [20, 40], [7, 7], [3, 3], 2, [1, 1], 1),
+        plane(3, 6, [6, 6], [9, 20], [3, 3], 2, [1, 1], 1),
     ] {
         let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
         let [mut y, mut dx] = [vec![9.0; dy.len()], vec![9.0; x.len()]];

@@ -21,6 +21,7 @@ mod bits;
 mod cold_start;
 mod compare;
 mod errors;
+mod first;
 mod fit;
 mod growth;
 mod machine;
@@ -95,6 +96,8 @@ enum Command {
     },
     /// Show the peak memory of training steps, eager and compiled, beside that of other frameworks.
     Memory(memory::Options),
+    /// Time the first step of compiled functions, which traces and compiles them, beside other frameworks that compile.
+    First(first::Options),
     /// The training steps of `memory`, in a process of their own.
     #[command(hide = true)]
     MemoryRun(memory::Run),
@@ -153,6 +156,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::BitsRun(run)) => run.process(),
         Some(Command::Memory(options)) => options.measure(threads)?,
         Some(Command::MemoryRun(run)) => run.process(),
+        Some(Command::First(options)) => options.measure(threads)?,
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,

@@ -33,7 +33,8 @@ fn case(
 /// From a generator of their own: the same numbers every time.
 pub fn all() -> Vec<Case> {
     let numbers = Random(Generator::new(0));
-    let groups: [fn(&Random) -> Vec<Case>; 6] = [products, images, rows, sequences, reductions, optimizers];
+    let groups: [fn(&Random) -> Vec<Case>; 7] =
+        [products, images, rows, sequences, reductions, optimizers, other_convolutions];
     groups.into_iter().flat_map(|group| group(&numbers)).collect()
 }
 
@@ -79,32 +80,37 @@ fn products(random: &Random) -> Vec<Case> {
     vec![product([12, 60, 20]), product([24, 4096, 24]), product([1, 1024, 512]), product([96, 100, 200]), dense]
 }
 
+fn planes(
+    batch: usize,
+    channels: [usize; 2],
+    groups: usize,
+    size: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Planes {
+    Planes { batch, channels, groups, size, kernel, stride, padding }
+}
+
+fn convolution(random: &Random, name: &str, p: Planes, bounds: [f64; 2]) -> Case {
+    let x = random.normal([p.batch, p.channels[0], p.size, p.size]);
+    let weight = random.normal([p.channels[1], p.channels[0] / p.groups, p.kernel, p.kernel]);
+    let options = Convolution::new().stride(p.stride).padding(p.padding).groups(p.groups);
+    let of = |n: usize| format!("{n}×{n}");
+    let about = format!(
+        "{name} {}, batch {}, images {}, {} to {} channels",
+        of(p.kernel),
+        p.batch,
+        of(p.size),
+        p.channels[0],
+        p.channels[1]
+    );
+    let kernel = move |x: &[Tensor]| x[0].conv2d(&x[1], None, &options);
+    case(about, vec![("input", x), ("weight", weight)], bounds, kernel, move |t, x| p.convolution(t, &x[0], &x[1]))
+}
+
 fn images(random: &Random) -> Vec<Case> {
-    let planes = |batch, channels, groups, size, kernel, stride, padding| Planes {
-        batch,
-        channels,
-        groups,
-        size,
-        kernel,
-        stride,
-        padding,
-    };
-    let convolution = |name: &str, p: Planes, bounds: [f64; 2]| {
-        let x = random.normal([p.batch, p.channels[0], p.size, p.size]);
-        let weight = random.normal([p.channels[1], p.channels[0] / p.groups, p.kernel, p.kernel]);
-        let options = Convolution::new().stride(p.stride).padding(p.padding).groups(p.groups);
-        let of = |n: usize| format!("{n}×{n}");
-        let about = format!(
-            "{name} {}, batch {}, images {}, {} to {} channels",
-            of(p.kernel),
-            p.batch,
-            of(p.size),
-            p.channels[0],
-            p.channels[1]
-        );
-        let kernel = move |x: &[Tensor]| x[0].conv2d(&x[1], None, &options);
-        case(about, vec![("input", x), ("weight", weight)], bounds, kernel, move |t, x| p.convolution(t, &x[0], &x[1]))
-    };
+    let convolution = |name: &str, p: Planes, bounds: [f64; 2]| convolution(random, name, p, bounds);
     let mean = planes(4, [8, 8], 8, 24, 3, 2, 1);
     let pooling = case(
         "mean pooling 3×3 of images 24×24",
@@ -124,6 +130,35 @@ fn images(random: &Random) -> Vec<Case> {
         convolution("grouped convolution", planes(9, [12, 12], 3, 16, 3, 1, 1), [1e-6, 2e-6]),
         convolution("depthwise convolution", planes(64, [4, 4], 4, 32, 3, 1, 1), [1e-6, 5e-6]),
         pooling,
+    ]
+}
+
+/// One small map, strides between planes, the other way, and one more dimension.
+fn other_convolutions(random: &Random) -> Vec<Case> {
+    let p = planes(6, [12, 20], 1, 13, 3, 2, 1);
+    let transposed = case(
+        "transposed convolution 3×3 with stride 2, batch 6, images 7×7 to 13×13, 20 to 12 channels",
+        vec![("input", random.normal([6, 20, 7, 7])), ("weight", random.normal([20, 12, 3, 3]))],
+        [1e-6, 2e-6],
+        |x| x[0].conv_transpose2d(&x[1], None, &Convolution::new().stride(2).padding(1)),
+        move |t, x| p.transposed(t, &x[0], &x[1]),
+    );
+    let sizes @ [batch, inputs, outputs, size, kernel] = [3, 6, 10, 9, 3];
+    let volumes = case(
+        "convolution 3×3×3, batch 3, volumes 9×9×9, 6 to 10 channels",
+        vec![
+            ("input", random.normal([batch, inputs, size, size, size])),
+            ("weight", random.normal([outputs, inputs, kernel, kernel, kernel])),
+        ],
+        [1e-6, 2e-6],
+        |x| x[0].conv3d(&x[1], None, &Convolution::new()),
+        move |t, x| plain::volumes(t, sizes, &x[0], &x[1]),
+    );
+    vec![
+        convolution(random, "convolution", planes(1, [80, 64], 1, 7, 3, 1, 1), [2e-6, 2e-6]),
+        convolution(random, "depthwise convolution", planes(3, [20, 20], 20, 15, 3, 2, 1), [1e-6, 5e-6]),
+        transposed,
+        volumes,
     ]
 }
 

@@ -69,6 +69,23 @@ impl Planes {
         y
     }
 
+    /// The transposed convolution, from outputs to inputs; `weight` as above.
+    pub fn transposed(&self, t: &mut Tape, y: &[Number], weight: &[Number]) -> Numbers {
+        let (inputs, outputs) = (self.channels[0] / self.groups, self.channels[1] / self.groups);
+        let (plane, window) = (self.size * self.size, self.kernel * self.kernel);
+        let mut products = vec![Vec::new(); self.batch * self.channels[0] * plane];
+        let mut y = y.iter();
+        self.windows(|image, channel, inside| {
+            let (first, &y) = (image * self.channels[0] + channel / outputs * inputs, y.next().expect("an output"));
+            for c in 0..inputs {
+                for &(k, at) in inside {
+                    products[(first + c) * plane + at].push((y, weight[(channel * inputs + c) * window + k]));
+                }
+            }
+        });
+        products.into_iter().map(|products| t.dot(products.into_iter())).collect()
+    }
+
     /// Padding counts as zeros.
     pub fn mean_pooling(&self, t: &mut Tape, x: &[Number]) -> Numbers {
         let mut y = Vec::new();
@@ -79,6 +96,34 @@ impl Planes {
         });
         y
     }
+}
+
+/// A convolution of cubes `[batch, inputs, size, size, size]` with cubes `[outputs, inputs, kernel, kernel, kernel]`,
+/// without padding.
+pub fn volumes(
+    t: &mut Tape,
+    [batch, inputs, outputs, size, kernel]: [usize; 5],
+    x: &[Number],
+    weight: &[Number],
+) -> Numbers {
+    let reach = size - kernel + 1;
+    let at = |i: usize, side: usize| [i / (side * side), i / side % side, i % side];
+    let flat = |[z, y, x]: [usize; 3], side: usize| (z * side + y) * side + x;
+    let mut y = Vec::new();
+    for (image, output) in (0..batch).flat_map(|image| (0..outputs).map(move |output| (image, output))) {
+        for place in 0..reach * reach * reach {
+            let place = at(place, reach);
+            let products =
+                (0..inputs).flat_map(|c| (0..kernel * kernel * kernel).map(move |k| (c, k))).map(|(c, k)| {
+                    let steps = at(k, kernel);
+                    let from = flat(std::array::from_fn(|d| place[d] + steps[d]), size);
+                    let (volume, window) = (size * size * size, kernel * kernel * kernel);
+                    (x[(image * inputs + c) * volume + from], weight[(output * inputs + c) * window + k])
+                });
+            y.push(t.dot(products));
+        }
+    }
+    y
 }
 
 /// Of each row; with the logarithm of the sum instead if `log`.

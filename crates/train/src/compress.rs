@@ -4,7 +4,7 @@ mod calibration;
 mod quantized;
 
 pub use calibration::Calibration;
-pub use quantized::{Quantized, quantize_dynamic, quantize_static};
+pub use quantized::{Quantized, calibrate, quantize_dynamic, quantize_static, quantize_weights};
 
 #[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ pub use run::bytes::SignedBytes;
 pub use run::dense::Triangle;
 pub use sparse::Sparse;
 pub use suggest::closest;
-pub use tag::{ForwardHook, Tag};
+pub use tag::{ForwardHook, Parametrization, Tag};
 pub use tensor::{
     Axes, Bits, Buffer, By, Category, DType, Device, Element, Ellipsis, Index, Layout, Meta, NewAxis, Operand, Scalar,
     Shape, Strides, Tensor,

@@ -35,6 +35,8 @@ pub enum Command {
     Serve(Serve),
     /// Show a model's layers, shapes, parameters and FLOPs.
     Summary(Summary),
+    /// Make a trained model smaller and faster: 16 bits, 8 bits, fewer weights; writes the smallest that is good enough.
+    Compress(Compress),
     /// Write a trained model as ONNX.
     Export(Export),
     /// Draw what a model computes, as SVG or for Graphviz, or print it.
@@ -191,6 +193,44 @@ pub struct Summary {
 }
 
 #[derive(Arguments, Debug)]
+pub struct Compress {
+    /// A model file written by `hadal train`.
+    pub model: PathBuf,
+    /// The file to write; without it, only the table is printed.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Folder (or CSV or npz file) of the data; by default that which the model was trained with. Its training part
+    /// calibrates, its test part decides.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Largest size of the file, as 3MiB.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub target_size: Option<usize>,
+    /// What may be lost: percent of the samples that are no longer right, or percent by which the error of predicted numbers
+    /// grows.
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = percent)]
+    pub max_drop: f64,
+    /// Try only these, separated by commas: f16, bf16, int8-weights, int8-dynamic, int8-static.
+    #[arg(long, value_name = "METHODS", value_delimiter = ',')]
+    pub methods: Vec<String>,
+    /// Percent of the weights to prune before, while the model trains on for --epochs.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub prune: Option<f64>,
+    /// Passes over the training data for --prune.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one, requires = "prune")]
+    pub epochs: usize,
+    /// How ranges are found for int8-static: min-max, percentile (without 0.01 % at each end), or entropy.
+    #[arg(long, value_name = "HOW", default_value = "entropy")]
+    pub calibration: String,
+    /// Training samples to find them with.
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one)]
+    pub samples: usize,
+    /// Print one JSON object as the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Arguments, Debug)]
 pub struct Export {
     /// A model file written by `hadal train`.
     pub model: PathBuf,
@@ -246,8 +286,14 @@ fn time(text: &str) -> Result<Duration, String> {
     seconds.ok_or_else(|| "expected a time with its unit, such as 500us, 2ms or 30s".into())
 }
 
+/// A share from a number of percent such as `1`, `0.5%`.
+fn percent(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.trim().trim_end_matches('%').trim_end().parse().ok();
+    let share = number.map(|percent| percent / 100.0).filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected percent, from 0 to 100".into())
+}
+
 /// A number of bytes such as `64MiB`, `512KiB`, `1GiB`, `1000`.
-#[cfg(feature = "serve")]
 fn size(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1024.0), ("MiB", 1048576.0), ("GiB", 1073741824.0), ("", 1.0)];
     let bytes = with_unit(text, &units).filter(|bytes| (1.0..1e15).contains(bytes));
@@ -255,23 +301,29 @@ fn size(text: &str) -> Result<usize, String> {
 }
 
 /// A number times its unit: the first whose name ends the text.
-#[cfg(feature = "serve")]
 fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let split = |(unit, factor): &(&str, f64)| Some((text.trim().strip_suffix(unit)?, *factor));
     let (number, factor) = units.iter().find_map(split)?;
     number.trim().parse::<f64>().ok().map(|number| number * factor)
 }
 
-#[cfg(all(test, feature = "serve"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_sizes() {
+    fn percents_and_sizes() {
+        assert_eq!([percent("1"), percent("0.5%"), percent("100 %")], [Ok(0.01), Ok(0.005), Ok(1.0)]);
+        assert!([percent("-1"), percent("101"), percent("x")].iter().all(Result::is_err));
+        assert_eq!([size("512KiB"), size("1GiB"), size("1000")], [Ok(524_288), Ok(1 << 30), Ok(1000)]);
+        assert!([size("0"), size("-5"), size("1MB"), size("")].iter().all(Result::is_err));
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn times() {
         let micros = |text| time(text).map(|time| time.as_micros());
         assert_eq!([micros("500us"), micros("2ms"), micros("1.5s")], [Ok(500), Ok(2000), Ok(1_500_000)]);
         assert!([micros("5"), micros("ms"), micros("-1s"), micros("nans")].iter().all(Result::is_err));
-        assert_eq!([size("512KiB"), size("1GiB"), size("1000")], [Ok(524_288), Ok(1 << 30), Ok(1000)]);
-        assert!([size("0"), size("-5"), size("1MB"), size("")].iter().all(Result::is_err));
     }
 }

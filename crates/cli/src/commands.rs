@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod compress;
 pub mod doctor;
 pub mod evaluate;
 pub mod export;

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(options) => commands::serve::run(options).map(|()| Ending::Finished),
         Command::Summary(options) => commands::summary::run(options).map(|()| Ending::Finished),
+        Command::Compress(options) => commands::compress::run(options).map(|()| Ending::Finished),
         Command::Export(options) => commands::export::run(options).map(|()| Ending::Finished),
         Command::Graph(options) => commands::graph::run(options).map(|()| Ending::Finished),
         Command::Datasets => commands::list::datasets().map(|()| Ending::Finished),

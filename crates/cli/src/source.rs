@@ -74,6 +74,17 @@ pub fn open_test(trained: &Trained, elsewhere: Option<PathBuf>) -> Result<Loader
     }
 }
 
+/// What a trained model learned from, at another place if one is given. `limit` keeps the first training samples only, as
+/// they are: changes are for those that learn.
+pub fn open_training(trained: &Trained, elsewhere: Option<PathBuf>, limit: Option<usize>) -> Result<Source> {
+    let mut recipe = Recipe::of(trained)?;
+    recipe.data.path = elsewhere.or(recipe.data.path);
+    if limit.is_some() {
+        recipe.data.augment.clear();
+    }
+    open(&recipe, limit)
+}
+
 /// Whether both paths lead to the same place.
 fn same(a: &Path, b: &Path) -> bool {
     match (a.canonicalize(), b.canonicalize()) {

@@ -66,10 +66,11 @@ pub use ops::shape::pad::Border;
 pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
 pub use profile::{Profile, profile};
+pub use run::bytes::SignedBytes;
 pub use run::dense::Triangle;
 pub use sparse::Sparse;
 pub use suggest::closest;
-pub use tag::{ForwardHook, Tag};
+pub use tag::{ForwardHook, Parametrization, Tag};
 pub use tensor::{
     Axes, Bits, Buffer, By, Category, DType, Device, Element, Ellipsis, Index, Layout, Meta, NewAxis, Operand, Scalar,
     Shape, Strides, Tensor,

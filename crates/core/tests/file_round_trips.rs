@@ -153,6 +153,7 @@ fn a_model_file_holds_everything() {
         labels: vec!["cat".into(), "Hündin".into()],
         preprocessing: json!({"size": [28, 28], "mean": [0.5]}),
         manifest: json!({"seed": 7, "lr": 1e-3}),
+        compression: json!({"method": "f16"}),
         tensors: BTreeMap::from([("fc.weight".to_owned(), Tensor::from([[1.0f32, 2.0]]))]),
     };
     model.write(&path).unwrap();
@@ -162,6 +163,7 @@ fn a_model_file_holds_everything() {
     assert_eq!(found.labels, model.labels);
     assert_eq!(found.preprocessing, model.preprocessing);
     assert_eq!(found.manifest, model.manifest);
+    assert_eq!(found.compression, model.compression);
     assert_eq!(*found.tensors["fc.weight"].shape(), [1, 2]);
     found.write(&path).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), first, "equal contents give equal bytes");

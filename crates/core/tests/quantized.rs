@@ -42,9 +42,9 @@ impl Network {
 
     fn ranges(&self, x: &Tensor) -> Ranges {
         let mut ranges = Ranges::new();
-        let mut visit = |value: usize, x: &Tensor| {
+        let mut visit = |name: &str, x: &Tensor, _: Option<(f32, f32)>| {
             let values = x.to_vec::<f32>();
-            let range = ranges.entry(value).or_insert((0.0f32, 0.0f32));
+            let range = ranges.entry(name.to_owned()).or_insert((0.0f32, 0.0f32));
             values.iter().for_each(|&x| *range = (range.0.min(x), range.1.max(x)));
         };
         Graphs::default().observe(&[x], &|x| self.logits(&x[0]), &mut visit).expect("a graph");
@@ -88,11 +88,11 @@ fn a_sample_does_not_depend_on_its_batch_nor_on_threads() {
         let x = numbers(&[7, 3, 14, 14], 2.0, 1.5);
         let logits = |x: &Tensor| Ok(vec![network.logits(x)?.swap_remove(0)]);
         let mut ranges = Ranges::new();
-        let mut visit = |value: usize, x: &Tensor| {
-            ranges.insert(value, (-largest(x) as f32, largest(x) as f32));
+        let mut visit = |name: &str, x: &Tensor, _: Option<(f32, f32)>| {
+            ranges.insert(name.to_owned(), (-largest(x) as f32, largest(x) as f32));
         };
         Graphs::default().observe(&[&x], &|x| logits(&x[0]), &mut visit).expect("a graph");
-        for int8 in [Int8::Static(ranges), Int8::Dynamic] {
+        for int8 in [Int8::Static(ranges), Int8::Dynamic, Int8::Weights] {
             let function = compile(|[x]: [&Tensor; 1]| logits(x)).quantized(int8);
             set_threads(1);
             let all = function.call([&x]).expect("results").swap_remove(0);
@@ -134,5 +134,75 @@ fn a_dense_layer_may_find_its_ranges_itself() {
         assert!(function.graph([&x]).expect("a graph").to_string().contains("dynamic_quantized_linear("));
         let error = largest(&function.call([&x]).sub(x.linear(&weight, None)));
         assert!(error < 1e-2, "{error}");
+    });
+}
+
+/// A weight rounded to the bytes of each output.
+fn rounded(weight: &Tensor) -> Tensor {
+    let others: Vec<usize> = (1..weight.rank()).collect();
+    let scale = weight.abs().amax(&others[..]).div(127.0);
+    weight.fake_quantize_per_channel(&scale, &scale.zeros_like(), 0, -127..=127)
+}
+
+/// Weights alone: dense layers keep bytes, convolutions numbers that bytes stand for.
+#[test]
+fn weights_alone_may_be_bytes() {
+    no_grad(|| {
+        let network = Network::new();
+        let x = numbers(&[3, 3, 14, 14], 2.0, 1.5);
+        let function = compile(|[x]: [&Tensor; 1]| network.logits(x)).quantized(Int8::Weights);
+        let graph = function.graph([&x]).expect("a graph").to_string();
+        assert_eq!(graph.matches("weight_quantized_linear(").count(), 1, "{graph}");
+        assert_eq!(graph.matches("conv2d(").count(), 4, "{graph}");
+        let [first, second, third, shortcut, dense] =
+            [&network.first, &network.second, &network.third, &network.shortcut, &network.dense].map(rounded);
+        let of_numbers = Network { first, second, third, shortcut, dense, bias: network.bias.clone() };
+        let (found, expected) = (function.call([&x]).expect("results"), of_numbers.logits(&x).expect("results"));
+        for (found, expected) in found.iter().zip(&expected) {
+            let error = largest(&found.sub(expected)) / largest(expected);
+            assert!(error < 1e-5, "{error}");
+        }
+        let other = network.logits(&x).expect("results");
+        assert!(largest(&found[2].sub(&other[2])) > 1e-3 * largest(&other[2]));
+    });
+}
+
+/// Fake quantization before each product is taken for the range of what the product reads: also behind a maximum, whose
+/// input then becomes bytes of that range, and through another shape.
+#[test]
+fn ranges_that_were_learned_are_those_of_the_bytes() {
+    no_grad(|| {
+        let network = Network::new();
+        let x = numbers(&[2, 3, 14, 14], 2.0, 1.5);
+        let [first, second, dense] = [&network.first, &network.second, &network.dense].map(rounded);
+        let function = |x: &Tensor| {
+            let same = Convolution::new().padding(1);
+            let x = x.fake_quantize(0.012, 128, 0..=255).conv2d(&first, None, &same).relu();
+            let x = x.max_pool2d(&Pooling::new(2)).fake_quantize(0.021, 0, 0..=255);
+            let y = x.conv2d(&second, Some(&network.bias), &same).relu().mean([2, 3]);
+            vec![y.fake_quantize(0.006, 0, 0..=255).linear(&dense, None), y]
+        };
+        let mut ranges = Ranges::new();
+        let mut visit = |name: &str, _: &Tensor, learned: Option<(f32, f32)>| {
+            ranges.insert(name.to_owned(), learned.expect("a range"));
+        };
+        Graphs::default().observe(&[&x], &|x| Ok(function(&x[0])), &mut visit).expect("a graph");
+        let quantized = compile(|[x]: [&Tensor; 1]| function(x)).quantized(Int8::Static(ranges.clone()));
+        let graph = quantized.graph([&x]).expect("a graph").to_string();
+        let count = |name: &str| graph.matches(name).count();
+        assert_eq!((count("fake_quantize"), count("quantized_convolution("), count("quantized_max_pool(")), (0, 3, 1));
+        let near = |(low, high): (f32, f32), expected: (f32, f32)| {
+            (low - expected.0).abs() < 1e-5 && (high - expected.1).abs() < 1e-5
+        };
+        let mut found: Vec<(f32, f32)> = ranges.values().copied().collect();
+        found.sort_by(|a, b| a.1.total_cmp(&b.1));
+        assert!(near(found[0], (-128.0 * 0.012, 127.0 * 0.012)) && near(found[1], (0.0, 255.0 * 0.006)), "{found:?}");
+        assert!(found[2..].iter().all(|&range| near(range, (0.0, 255.0 * 0.021))) && found.len() == 4, "{found:?}");
+        // No sum lies so near the middle of two steps that the order of its terms decides.
+        let (found, expected) = (quantized.call([&x]), function(&x));
+        for (found, expected) in found.iter().zip(&expected) {
+            let error = largest(&found.sub(expected)) / largest(expected);
+            assert!(error < 1e-5, "{error}");
+        }
     });
 }

@@ -25,8 +25,10 @@
 //! | [`onnx`] | ONNX models, in and out |
 //! | [`Trained`] | a model file of the `hadal` command, ready to predict |
 
+mod compression;
 mod trained;
 
+pub use compression::Compression;
 pub use hadal_core::*;
 pub use hadal_data as data;
 pub use hadal_kernels as kernels;
@@ -67,6 +69,8 @@ mod documents {
     mod migrating_from_keras {}
     #[doc = include_str!("../../../docs/compile.md")]
     mod compile {}
+    #[doc = include_str!("../../../docs/compress.md")]
+    mod compress {}
     #[doc = include_str!("../../../docs/profiling.md")]
     mod profiling {}
     #[doc = include_str!("../../../README.md")]

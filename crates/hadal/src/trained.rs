@@ -1,10 +1,13 @@
 //! A model file of the `hadal` command, built and loaded: what predicts.
 
+use crate::Compression;
+use hadal_core::compile::Graphs;
 use hadal_core::format::model_file::ModelFile;
 use hadal_core::{Error, ModuleExt, Result, Tensor, attempt, no_grad};
 use hadal_data::preprocessing::Preprocessing;
 use hadal_models::{self as models, Spec};
 use hadal_nn::{Layer, Strictness, load_state_dict};
+use hadal_train::compress::unpack;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -29,7 +32,15 @@ pub struct Trained {
     pub preprocessing: Preprocessing,
     /// How the weights came about: version, recipe, result.
     pub manifest: Value,
+    /// How `hadal compress` made it smaller, if it did. The model's own weights are then the nearest numbers.
+    pub compression: Option<Compression>,
+    /// What runs a model that computes with bytes.
+    graphs: Option<Graphs>,
 }
+
+/// Samples that a graph of bytes takes at once. A sample does not depend on its batch, so that a batch may come in pieces,
+/// and a server, whose batches have any size, needs no more than these graphs.
+const PIECES: [usize; 4] = [64, 16, 4, 1];
 
 #[derive(Deserialize)]
 struct Architecture {
@@ -54,6 +65,14 @@ impl Trained {
         Trained::build(path, ModelFile::from_bytes(bytes).map_err(|e| Error::file(path, e))?)
     }
 
+    /// A model file that is in memory already.
+    ///
+    /// # Errors
+    /// When it does not describe a model, or the weights are not those of it.
+    pub fn new(file: ModelFile) -> Result<Trained> {
+        Trained::build(Path::new("model"), file)
+    }
+
     fn build(path: &Path, file: ModelFile) -> Result<Trained> {
         let wrong =
             |what: &str, e: serde_json::Error| Error::file(path, format!("has {what} that cannot be read: {e}"));
@@ -62,9 +81,21 @@ impl Trained {
         let preprocessing = serde_json::from_value(file.preprocessing).map_err(|e| wrong("a preprocessing", e))?;
         let spec = Spec { input: architecture.input, outputs: architecture.outputs };
         let model = models::build(&architecture.name, &spec).map_err(|e| Error::file(path, e))?;
-        load_state_dict(&*model, &file.tensors, Strictness::Strict).map_err(|e| Error::file(path, e))?;
+        let compression: Option<Compression> =
+            serde_json::from_value(file.compression).map_err(|e| wrong("a compression", e))?;
+        let tensors = match compression {
+            Some(_) => unpack(file.tensors).map_err(|e| Error::file(path, e))?,
+            None => file.tensors,
+        };
+        load_state_dict(&*model, &tensors, Strictness::Strict).map_err(|e| Error::file(path, e))?;
         model.eval();
-        Ok(Trained { model, name: architecture.name, labels: file.labels, preprocessing, manifest: file.manifest })
+        let graphs = compression.as_ref().and_then(Compression::int8).map(|int8| {
+            let mut graphs = Graphs::default();
+            graphs.quantize(int8);
+            graphs
+        });
+        let (name, labels, manifest) = (architecture.name, file.labels, file.manifest);
+        Ok(Trained { model, name, labels, preprocessing, manifest, compression, graphs })
     }
 
     /// What the model makes of a batch, without a tape: logits, or standardized numbers.
@@ -72,7 +103,20 @@ impl Trained {
     /// # Errors
     /// When the inputs do not fit the model.
     pub fn forward(&self, inputs: &Tensor) -> Result<Tensor> {
-        no_grad(|| attempt(|| self.model.forward(inputs)))
+        let forward = |x: &Tensor| attempt(|| self.model.forward(x));
+        let batch = inputs.shape().first().copied().unwrap_or(0);
+        no_grad(|| match &self.graphs {
+            Some(graphs) if batch > 0 => {
+                let run = |x: &Tensor| Ok(graphs.call(&[x], &|x| Ok(vec![forward(&x[0])?]))?.swap_remove(0));
+                let (mut outputs, mut start) = (Vec::new(), 0);
+                while let Some(size) = PIECES.into_iter().find(|size| start + size <= batch) {
+                    outputs.push(run(&inputs.try_narrow(0, start, size)?)?);
+                    start += size;
+                }
+                Tensor::try_cat(&outputs.iter().collect::<Vec<_>>(), 0)
+            }
+            _ => forward(inputs),
+        })
     }
 
     /// What users want to know of the model's output `[samples, outputs]`: probabilities of the classes, or numbers in

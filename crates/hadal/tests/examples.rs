@@ -3,6 +3,9 @@
 use hadal::data::{ImageSet, Split, digits};
 
 #[allow(dead_code)]
+#[path = "../../../examples/distillation.rs"]
+mod distillation;
+#[allow(dead_code)]
 #[path = "../../../examples/s0_cifar10_cnn.rs"]
 mod s0_cifar10_cnn;
 #[allow(dead_code)]
@@ -68,4 +71,11 @@ mod on_drawn_digits {
     example!(s3_keras_cnn, coloured, 600, 4, 0.4);
     example!(s4a_keras_mlp, grey, 600, 5, 0.4);
     example!(s4b_pytorch_mlp, grey, 600, 5, 0.4);
+
+    #[test]
+    fn a_student_reads_digits() {
+        let (alone, taught) = distillation::run(grey(Split::Train, 600), grey(Split::Test, 300), 3).unwrap();
+        println!("distillation: {alone} alone, {taught} taught");
+        assert!(alone > 0.4 && taught > 0.4, "{alone} {taught}");
+    }
 }

@@ -13,9 +13,9 @@ fn main() {
     no_grad(|| {
         let images = Tensor::randn([8, 3, 224, 224]);
         let mut ranges = Ranges::new();
-        let mut visit = |value: usize, x: &Tensor| {
+        let mut visit = |name: &str, x: &Tensor, _: Option<(f32, f32)>| {
             let (low, high) = (x.amin(..).item::<f32>(), x.amax(..).item::<f32>());
-            let range = ranges.entry(value).or_insert((low, high));
+            let range = ranges.entry(name.to_owned()).or_insert((low, high));
             *range = (range.0.min(low), range.1.max(high));
         };
         let forward = |x: &[Tensor]| Ok(vec![model.forward(&x[0])]);

@@ -17,6 +17,7 @@ mod binary_cross_entropy;
 mod contrastive;
 mod cosine_embedding;
 mod cross_entropy;
+mod distillation;
 mod focal;
 mod gaussian_nll;
 mod hinge;
@@ -38,6 +39,7 @@ pub use binary_cross_entropy::{BinaryCrossEntropy, binary_cross_entropy, binary_
 pub use contrastive::contrastive_loss;
 pub use cosine_embedding::cosine_embedding_loss;
 pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub use distillation::Distillation;
 pub use focal::FocalLoss;
 pub use gaussian_nll::GaussianNll;
 pub use hadal_core::Reduction;

@@ -33,7 +33,6 @@ const WITHOUT: &[(&str, &str)] = &[
     ("eigh", "no operator"),
     ("eigvalsh", "eigh"),
     ("erfinv", "no operator"),
-    ("fake_quantize", "a stand-in while training"),
     ("gcd", "no operator"),
     ("inverse", "solve"),
     ("lcm", "no operator"),
@@ -55,6 +54,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("solve_triangular", "no operator"),
     ("svd", "no operator"),
     ("svdvals", "svd"),
+    ("weight_quantized_linear", "a step of graphs that are quantized"),
 ];
 
 enum Outcome {

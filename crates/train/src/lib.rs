@@ -3,6 +3,8 @@
 //! The same can be written by hand in ten lines (`examples/s0_cifar10_cnn.rs`); [`Trainer`] adds what every
 //! training run needs: validation, logs, a progress bar, early stopping, checkpoints and a clean stop at Ctrl-C.
 
+extern crate hadal_core as hadal;
+
 pub mod callback;
 pub mod callbacks;
 pub mod checkpoint;

@@ -9,6 +9,7 @@ use hadal_core::compile::Graphs;
 use hadal_core::{DType, Error, Gradients, ModuleExt, Result, Tensor, attempt, no_grad, profile, warn_once};
 use hadal_data::{Batch, Loader};
 use hadal_nn::Layer;
+use hadal_nn::losses::Distillation;
 use hadal_nn::optim::{Optimizer, clip_by_global_norm, clip_by_norm, clip_by_value};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub struct Trainer<M> {
     metrics: Vec<Box<dyn Metric>>,
     clip: Option<Clip>,
     accumulate: usize,
+    /// Another model whose opinion counts in training.
+    teacher: Option<(Box<dyn Layer>, Distillation)>,
     /// What `fit` validated on.
     validation: Option<Loader>,
     /// Training steps and predictions as graphs, if they are compiled.
@@ -45,7 +48,17 @@ pub trait Compile: Layer + Sized {
     /// the mean over the batch.
     fn compile(self, optimizer: Optimizer, loss: impl Fn(&Tensor, &Tensor) -> Tensor + 'static) -> Trainer<Self> {
         let (loss, metrics) = (Box::new(loss), Vec::new());
-        Trainer { model: self, optimizer, loss, metrics, clip: None, accumulate: 1, validation: None, graphs: None }
+        Trainer {
+            model: self,
+            optimizer,
+            loss,
+            metrics,
+            clip: None,
+            accumulate: 1,
+            teacher: None,
+            validation: None,
+            graphs: None,
+        }
     }
 }
 
@@ -133,6 +146,15 @@ impl<M: Layer> Trainer<M> {
             Error::op("accumulate", "needs at least 1 batch per step, got 0").raise();
         }
         self.accumulate = batches;
+        self
+    }
+
+    /// Trains on what a teacher makes of each batch as well: the loss of a training step is [`Distillation::join`] of the
+    /// trainer's own loss. The teacher stays as it is, in evaluation mode; `evaluate` and validation measure the student
+    /// alone.
+    pub fn distill(mut self, teacher: impl Layer + 'static, how: Distillation) -> Self {
+        teacher.eval();
+        self.teacher = Some((Box::new(teacher), how));
         self
     }
 
@@ -244,7 +266,7 @@ impl<M: Layer> Trainer<M> {
             let (prediction, value) = match &self.graphs {
                 Some([steps, _]) if self.accumulate == 1 => self.graph(steps, &batch, true)?,
                 _ => {
-                    let (prediction, value) = self.run(&batch)?;
+                    let (prediction, value) = self.run(&batch, true)?;
                     let gradients = value.try_backward()?;
                     match &mut gathered {
                         None => gathered = Some(gradients),
@@ -292,18 +314,29 @@ impl<M: Layer> Trainer<M> {
     }
 
     /// The prediction and the loss of a batch.
-    fn run(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
+    fn run(&self, batch: &Batch, training: bool) -> Result<(Tensor, Tensor)> {
         let prediction = attempt(|| self.model.forward(&batch.input))?;
-        let loss =
-            attempt(|| (self.loss)(&prediction, &batch.target)).map_err(|e| name_sample(e, &prediction, batch))?;
-        Ok((prediction, loss))
+        let loss = self.loss(&batch.input, &prediction, &batch.target, training);
+        Ok((prediction.clone(), loss.map_err(|e| name_sample(e, &prediction, batch))?))
+    }
+
+    /// The loss of a prediction; in training, a teacher has its say.
+    fn loss(&self, input: &Tensor, prediction: &Tensor, target: &Tensor, training: bool) -> Result<Tensor> {
+        let loss = attempt(|| (self.loss)(prediction, target))?;
+        match &self.teacher {
+            Some((teacher, how)) if training => {
+                let opinion = no_grad(|| attempt(|| teacher.forward(input)))?;
+                how.try_join(&loss, prediction, &opinion)
+            }
+            _ => Ok(loss),
+        }
     }
 
     /// As [`Trainer::run`], and, if it is a training step, the update of the weights, as a graph.
     fn graph(&self, graphs: &Graphs, batch: &Batch, updates: bool) -> Result<(Tensor, Tensor)> {
         let results = graphs.call(&[&batch.input, &batch.target], &|given| {
             let prediction = attempt(|| self.model.forward(&given[0]))?;
-            let loss = attempt(|| (self.loss)(&prediction, &given[1]))?;
+            let loss = self.loss(&given[0], &prediction, &given[1], updates)?;
             if updates {
                 self.step(loss.try_backward()?, 1)?;
             }
@@ -312,7 +345,7 @@ impl<M: Layer> Trainer<M> {
         match results.map(<[Tensor; 2]>::try_from) {
             Ok(results) => Ok(results.unwrap_or_else(|_| unreachable!("two results")).into()),
             // The layers themselves have more to say.
-            Err(error) => Err(no_grad(|| self.run(batch)).err().unwrap_or(error)),
+            Err(error) => Err(no_grad(|| self.run(batch, updates)).err().unwrap_or(error)),
         }
     }
 
@@ -342,7 +375,7 @@ impl<M: Layer> Trainer<M> {
                 let batch = batch?;
                 let (prediction, value) = match &self.graphs {
                     Some([_, predictions]) => self.graph(predictions, &batch, false)?,
-                    None => self.run(&batch)?,
+                    None => self.run(&batch, false)?,
                 };
                 loss.update(value.try_item()?, batch.len());
                 self.metrics.iter_mut().try_for_each(|metric| metric.update(&prediction, &batch.target))?;

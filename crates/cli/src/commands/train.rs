@@ -237,7 +237,8 @@ fn save(
     });
     let preprocessing = value(serde_json::to_value(&source.preprocessing))?;
     let run = serde_json::to_string_pretty(&manifest).map_err(|e| Error::invalid(e.to_string()))?;
-    let file = ModelFile { architecture, labels: source.labels.clone(), preprocessing, manifest, tensors };
+    let (labels, compression) = (source.labels.clone(), Value::Null);
+    let file = ModelFile { architecture, labels, preprocessing, manifest, compression, tensors };
     file.write(folder.join("model.safetensors"))?;
     hadal::format::atomic::write(folder.join("run.json"), |f| writeln!(f, "{run}"))
 }

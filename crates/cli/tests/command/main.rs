@@ -1,5 +1,6 @@
 //! The `hadal` command as its users meet it: the built program, its exit status, and every word on standard error.
 
+mod compress;
 mod export;
 mod interrupt;
 mod mistakes;

@@ -69,6 +69,10 @@ fn hold_to_rules(graph: &Graph) {
     }
 }
 
+/// Sees the name of a value (see [`Ranges`](super::Ranges)), the value, and the range that it has in a model which learned
+/// with fake quantization.
+pub type Visit<'a> = &'a mut dyn FnMut(&str, &Tensor, Option<(f32, f32)>);
+
 /// A function of any number of tensors.
 pub type Function<'a> = &'a dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>;
 
@@ -83,18 +87,21 @@ impl Graphs {
         (self.inference, self.int8) = (true, Some(int8));
     }
 
-    /// Runs the function as a graph for inference that is not quantized, and calls `visit` with the number of each value
-    /// whose range [`Int8::Static`] needs, and the value: what calibration learns from. The numbers are those of any
-    /// graph of the same function.
-    pub fn observe(&self, arguments: &[&Tensor], f: Function, visit: &mut dyn FnMut(usize, &Tensor)) -> Result<()> {
+    /// Runs the function as a graph for inference that is not quantized, and calls `visit` with each value whose range
+    /// [`Int8::Static`] needs: what calibration learns from. A model that learned with fake quantization knows some ranges.
+    pub fn observe(&self, arguments: &[&Tensor], f: Function, visit: Visit) -> Result<()> {
         let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
         let metas: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let (mut graph, _) = trace::trace(&metas, true, f)?;
         for pass in FOR_INFERENCE {
             run_pass(pass, &mut graph);
         }
-        let values = quantize::observed(&graph);
-        Program::new(graph).observe(&arguments, &values, visit)
+        let observed = quantize::observed(&mut graph);
+        let values: Vec<usize> = observed.iter().map(|observed| observed.value).collect();
+        Program::new(graph).observe(&arguments, &values, &mut |value, x| {
+            let found = observed.iter().find(|observed| observed.value == value);
+            found.into_iter().for_each(|observed| visit(&observed.name, x, observed.learned));
+        })
     }
 
     /// Calls the function.
@@ -136,6 +143,7 @@ impl Graphs {
         let first: &[Pass] = if self.inference { &FOR_INFERENCE } else { &EXACT };
         first.iter().for_each(|&pass| run_pass(pass, &mut graph));
         match &self.int8 {
+            Some(Int8::Weights) => quantize::weights(&mut graph)?,
             Some(Int8::Dynamic) => quantize::dynamic(&mut graph)?,
             Some(Int8::Static(ranges)) => quantize::quantize(&mut graph, ranges)?,
             None => (),

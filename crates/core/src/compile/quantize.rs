@@ -5,12 +5,14 @@
 //! the bytes. Without, dense layers find the range of each row when they run.
 
 use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
+use super::ranges::{Ranges, names, take_learned};
 use super::rewrite::{constant, constants};
 use crate::op::Op;
 use crate::ops::quantized::{
     dequantize_images, dynamic_quantized_linear, quantize_images, quantized_convolution, quantized_max_pool,
+    weight_quantized_linear,
 };
-use crate::run::bytes::{ByteScale, prepare};
+use crate::run::bytes::{ByteScale, SignedBytes, prepare};
 use crate::tensor::{Layout, Meta, Tensor};
 use crate::{DType, Result};
 use hadal_kernels::conv::ConvShape;
@@ -21,15 +23,15 @@ use std::sync::Arc;
 /// How a graph for inference is quantized to eight bits.
 #[derive(Clone, Debug)]
 pub enum Int8 {
+    /// Weights only, each output channel with a scale of its own; inputs and sums stay numbers. Dense layers keep the bytes
+    /// and read four times less memory; weights of convolutions, whose time does not depend on that, are rounded to them.
+    Weights,
     /// Dense layers only: weights are bytes, and each row of an input becomes bytes by its own range when it is met.
     Dynamic,
     /// Convolutions and dense layers, with the ranges that [`Graphs::observe`](super::Graphs::observe) was asked for. What
     /// has no range stays as it is.
     Static(Ranges),
 }
-
-/// The least and the largest number that is told apart, by the number of a value.
-pub type Ranges = HashMap<usize, (f32, f32)>;
 
 /// What an op is to bytes.
 pub enum OnBytes {
@@ -54,41 +56,67 @@ pub enum OnBytes {
 type Images = (usize, usize, [usize; 3]);
 
 /// Products, and what they take over.
-struct Site {
+pub(super) struct Site {
     shape: ConvShape,
     weight: Tensor,
     bias: Option<Tensor>,
     bounds: Option<(f64, f64)>,
-    x: Operand,
-    residual: Option<ValueId>,
+    pub(super) x: Operand,
+    pub(super) residual: Option<ValueId>,
     /// The equations that become one, of which the last makes the result.
-    equations: Vec<usize>,
+    pub(super) equations: Vec<usize>,
     result: ValueId,
 }
 
 /// A maximum over windows whose input and result are bytes.
-struct Maxima {
+pub(super) struct Maxima {
     shape: ConvShape,
-    x: ValueId,
+    pub(super) x: ValueId,
     result: ValueId,
 }
 
 /// What is to be done, by the equation that is replaced.
 #[derive(Default)]
-struct Sites {
-    products: HashMap<usize, Site>,
-    maxima: HashMap<usize, Maxima>,
+pub(super) struct Sites {
+    pub(super) products: HashMap<usize, Site>,
+    pub(super) maxima: HashMap<usize, Maxima>,
     /// Values that are read as images of bytes.
     wanted: HashSet<(ValueId, Images)>,
 }
 
-/// The values whose ranges are needed to quantize the graph.
-pub(super) fn observed(graph: &Graph) -> Vec<ValueId> {
-    let sites = sites(graph, &|_| true);
-    let mut values: Vec<ValueId> = sites.wanted.iter().map(|&(value, _)| value).collect();
-    values.sort();
-    values.dedup();
-    values
+/// A value whose range is needed to quantize a graph.
+pub(super) struct Observed {
+    pub(super) value: ValueId,
+    /// See [`Ranges`].
+    pub(super) name: String,
+    /// The range that fake quantization had there.
+    pub(super) learned: Option<(f32, f32)>,
+}
+
+/// The values whose ranges are needed to quantize the graph, out of which fake quantization is taken.
+pub(super) fn observed(graph: &mut Graph) -> Vec<Observed> {
+    let learned = take_learned(graph);
+    let names = names(graph, &sites(graph, &|_| true));
+    names.into_iter().map(|(value, name)| Observed { value, name, learned: learned.get(&value).copied() }).collect()
+}
+
+/// Gives products weights of bytes, and nothing else.
+pub(super) fn weights(graph: &mut Graph) -> Result<()> {
+    for at in 0..graph.equations.len() {
+        let Some(OnBytes::Products { weight, bias, .. }) = on_bytes(graph, at) else { continue };
+        let Equation { inputs, .. } = &graph.equations[at];
+        if weight.rank() == 2 {
+            let (op, others) = weight_quantized_linear::op(&weight, bias.as_ref())?;
+            let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
+            let equation = &mut graph.equations[at];
+            equation.what = What::Op(op);
+            equation.inputs.truncate(1);
+            equation.inputs.extend(others);
+        } else if inputs[1].layout.is_contiguous() {
+            graph.equations[at].inputs[1] = constant(graph, &SignedBytes::of(&weight)?.numbers());
+        }
+    }
+    Ok(())
 }
 
 /// Gives dense layers weights of bytes.
@@ -110,6 +138,9 @@ pub(super) fn dynamic(graph: &mut Graph) -> Result<()> {
 
 /// Makes products of bytes of those whose ranges are known.
 pub(super) fn quantize(graph: &mut Graph, ranges: &Ranges) -> Result<()> {
+    let named = observed(graph).into_iter();
+    let ranges: HashMap<ValueId, (f32, f32)> =
+        named.filter_map(|observed| Some((observed.value, *ranges.get(&observed.name)?))).collect();
     let sites = sites(graph, &|value| ranges.contains_key(&value));
     let replaced: HashSet<usize> = sites
         .products
@@ -133,7 +164,7 @@ pub(super) fn quantize(graph: &mut Graph, ranges: &Ranges) -> Result<()> {
     Ok(())
 }
 
-fn on_bytes(graph: &Graph, at: usize) -> Option<OnBytes> {
+pub(super) fn on_bytes(graph: &Graph, at: usize) -> Option<OnBytes> {
     let Equation { what: What::Op(op), inputs, .. } = &graph.equations[at] else { return None };
     let metas: Vec<Meta> = inputs.iter().map(Operand::meta).collect();
     op.rewrites().on_bytes(&metas, &constants(graph, at))

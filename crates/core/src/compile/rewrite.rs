@@ -51,6 +51,11 @@ pub trait Rewrites {
         None
     }
 
+    /// For an op that rounds its first input to one of 256 steps of equal size: the least and the largest of them.
+    fn fake_quantized(&self, _constants: &[Option<Tensor>]) -> Option<(f32, f32)> {
+        None
+    }
+
     /// What the op is to bytes, in a graph that is quantized.
     fn on_bytes(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<OnBytes> {
         None

@@ -21,6 +21,8 @@ pub struct ModelFile {
     pub preprocessing: Value,
     /// How the weights came about: version, recipe, seed, metrics …
     pub manifest: Value,
+    /// How the weights were made smaller, and how the model is to be run; null for a model as it was trained.
+    pub compression: Value,
     /// Parameters and buffers by their dotted names.
     pub tensors: BTreeMap<String, Tensor>,
 }
@@ -29,6 +31,7 @@ const ARCHITECTURE: &str = "hadal.architecture";
 const LABELS: &str = "hadal.labels";
 const PREPROCESSING: &str = "hadal.preprocessing";
 const MANIFEST: &str = "hadal.manifest";
+const COMPRESSION: &str = "hadal.compression";
 
 impl ModelFile {
     /// Reads a model file; a file of plain weights is refused with a word about what it lacks.
@@ -72,21 +75,34 @@ impl ModelFile {
             labels,
             preprocessing: json(PREPROCESSING)?,
             manifest: json(MANIFEST)?,
+            compression: json(COMPRESSION)?,
             tensors,
         })
     }
 
     /// Writes the file, atomically; equal contents give equal bytes.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        safetensors::write(path, &self.tensors, &self.metadata())
+    }
+
+    /// The bytes that [`write`](ModelFile::write) puts into a file.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        safetensors::to_bytes(&self.tensors, &self.metadata())
+    }
+
+    fn metadata(&self) -> BTreeMap<String, String> {
         let mut metadata = BTreeMap::from([
             (ARCHITECTURE.to_owned(), self.architecture.to_string()),
+            (LABELS.to_owned(), Value::from(self.labels.clone()).to_string()),
             (PREPROCESSING.to_owned(), self.preprocessing.to_string()),
             (MANIFEST.to_owned(), self.manifest.to_string()),
             // Names and layouts are PyTorch's; Hugging Face's readers insist on a word about that.
             ("format".to_owned(), "pt".to_owned()),
         ]);
-        metadata.insert(LABELS.to_owned(), Value::from(self.labels.clone()).to_string());
-        safetensors::write(path, &self.tensors, &metadata)
+        if !self.compression.is_null() {
+            metadata.insert(COMPRESSION.to_owned(), self.compression.to_string());
+        }
+        metadata
     }
 }
 

@@ -73,7 +73,8 @@ ops! {
     /// Signals and their frequencies.
     fourier: fft rfft irfft window stft istft;
     /// Eight bits a number.
-    quantized: fake_quantize quantize_images dequantize_images quantized_convolution quantized_max_pool dynamic_quantized_linear;
+    quantized: fake_quantize fake_quantize_per_channel quantize_images dequantize_images quantized_convolution
+        quantized_max_pool dynamic_quantized_linear weight_quantized_linear;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }

@@ -15,12 +15,14 @@ mod finish;
 mod pack;
 mod pool;
 mod tile;
+mod weights;
 
 pub use conv::convolve;
 pub use convert::{Border, dequantize_images, quantize_images, quantize_slice};
 pub use finish::{Finish, InputScale, QuantizedOutput, Residual};
 pub use pack::{pack, packed_len};
 pub use pool::max_pool;
+pub use weights::multiply_bytes;
 
 use crate::conv::ConvShape;
 

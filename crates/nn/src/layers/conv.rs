@@ -159,7 +159,8 @@ impl<const D: usize> Conv<D> {
             let channels = x.rank().checked_sub(D + 1).map_or(1, |axis| x.shape()[axis]);
             lazy.fill(&self.weight, |defaults, outputs| self.draw(defaults, channels, outputs));
         }
-        self.with_weight(&self.weight.get(), x)
+        let (x, weight) = self.tag.parametrized(x, self.weight.get())?;
+        self.with_weight(&weight, &x)
     }
 
     /// The padding of each axis.

@@ -70,7 +70,8 @@ impl Linear {
         }
         let weight = self.weight.get();
         suggest_flatten(x, &weight)?;
-        self.with_weight(&weight, x)
+        let (x, weight) = self.tag.parametrized(x, weight)?;
+        self.with_weight(&weight, &x)
     }
 }
 

@@ -53,6 +53,7 @@ fn write(path: &Path, name: &str, spec: Spec, labels: &[&str], preprocessing: Va
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         preprocessing,
         manifest: Value::Null,
+        compression: Value::Null,
         tensors,
     };
     file.write(path).unwrap();

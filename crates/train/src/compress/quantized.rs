@@ -12,71 +12,103 @@ use std::collections::HashMap;
 ///
 /// The weights are those of the model: when they change, they are quantized anew, and a static quantization should be
 /// calibrated anew.
-pub struct Quantized<'a, M> {
+pub struct Quantized<'a, M: ?Sized> {
     model: &'a M,
     graphs: Graphs,
 }
 
 /// Dense layers with weights of bytes, one scale for each output; their inputs become bytes row by row, each with its own
 /// range. Needs no data, and suits models of dense layers, such as transformers.
-pub fn quantize_dynamic<M: Layer>(model: &M) -> Quantized<'_, M> {
+pub fn quantize_dynamic<M: Layer + ?Sized>(model: &M) -> Quantized<'_, M> {
     Quantized::new(model, Int8::Dynamic)
+}
+
+/// Weights of bytes, one scale for each output channel, in the order of numbers: dense layers read a quarter of the memory,
+/// which is what few inputs at once wait for; convolutions take as long as ever. Needs no data.
+pub fn quantize_weights<M: Layer + ?Sized>(model: &M) -> Quantized<'_, M> {
+    Quantized::new(model, Int8::Weights)
 }
 
 /// Convolutions and dense layers with weights of bytes, one scale for each output channel, and images that stay bytes from
 /// one to the next: batch normalization, bounds such as ReLU, sums with shortcuts and max pooling happen on the way.
 ///
-/// The ranges of images come from the inputs of `data`, a few hundred of which are enough; they should be like those that
-/// the model will see.
+/// The ranges of images come from the inputs of `data`: see [`calibrate`].
 ///
 /// # Errors
 /// What reading the data or running the model gives, or if there is no data.
-pub fn quantize_static<'a, M: Layer>(
+pub fn quantize_static<'a, M: Layer + ?Sized>(
     model: &'a M,
     data: &Loader,
     calibration: Calibration,
 ) -> Result<Quantized<'a, M>> {
+    Ok(Quantized::new(model, Int8::Static(calibrate(model, data, calibration)?)))
+}
+
+/// The ranges of the values that a static quantization needs, from the inputs of `data`, a few hundred of which are enough;
+/// they should be like those that the model will see. What a model learned in
+/// [quantization-aware training](super::prepare_qat) stays what it is.
+///
+/// # Errors
+/// What reading the data or running the model gives, or if there is no data.
+pub fn calibrate<M: Layer + ?Sized>(model: &M, data: &Loader, calibration: Calibration) -> Result<Ranges> {
     model.eval();
-    let mut extremes: HashMap<usize, (f32, f32)> = HashMap::new();
-    observe(model, data, &mut |value, x| {
-        let (low, high) = extremes.entry(value).or_insert((0.0, 0.0));
+    model.named_state(); // ranges are named after layers
+    let (mut learned, mut extremes) = (Ranges::new(), Ranges::new());
+    observe(model, data, &mut |name, x, range| {
+        if let Some(range) = range {
+            learned.insert(name.to_owned(), range);
+            return;
+        }
+        let (low, high) = entry(&mut extremes, name);
         x.iter().filter(|x| x.is_finite()).for_each(|&x| (*low, *high) = (low.min(x), high.max(x)));
     })?;
-    if extremes.is_empty() {
+    if learned.is_empty() && extremes.is_empty() {
         let message = "found nothing to quantize: the data is empty, or the model has no convolution or dense layer";
-        return Err(Error::op("quantize_static", message));
+        return Err(Error::op("calibrate", message));
     }
-    let ranges: Ranges = if calibration == Calibration::MinMax {
-        extremes
-    } else {
-        let histogram = |(value, (low, high))| (value, Histogram::new(low, high));
-        let mut histograms: HashMap<usize, Histogram> = extremes.into_iter().map(histogram).collect();
-        observe(model, data, &mut |value, x| {
-            if let Some(histogram) = histograms.get_mut(&value).filter(|histogram| histogram.low < histogram.high) {
+    if calibration != Calibration::MinMax && !extremes.is_empty() {
+        let histogram = |(name, (low, high))| (name, Histogram::new(low, high));
+        let mut histograms: HashMap<String, Histogram> = extremes.into_iter().map(histogram).collect();
+        observe(model, data, &mut |name, x, _| {
+            if let Some(histogram) = histograms.get_mut(name).filter(|histogram| histogram.low < histogram.high) {
                 histogram.add(x);
             }
         })?;
-        histograms.into_iter().map(|(value, histogram)| (value, histogram.range(calibration))).collect()
-    };
-    Ok(Quantized::new(model, Int8::Static(ranges)))
+        extremes = histograms.into_iter().map(|(name, histogram)| (name, histogram.range(calibration))).collect();
+    }
+    extremes.extend(learned);
+    Ok(extremes)
 }
 
-/// Shows the values whose ranges are needed, for every batch.
-fn observe<M: Layer>(model: &M, data: &Loader, visit: &mut dyn FnMut(usize, &[f32])) -> Result<()> {
+fn entry<'a>(ranges: &'a mut Ranges, name: &str) -> &'a mut (f32, f32) {
+    if !ranges.contains_key(name) {
+        ranges.insert(name.to_owned(), (0.0, 0.0));
+    }
+    ranges.get_mut(name).expect("just inserted")
+}
+
+/// Shows the values whose ranges are needed, for every batch, with those that were learned.
+fn observe<M: Layer + ?Sized>(
+    model: &M,
+    data: &Loader,
+    visit: &mut dyn FnMut(&str, &[f32], Option<(f32, f32)>),
+) -> Result<()> {
     let graphs = Graphs::default();
     no_grad(|| {
         data.epoch(0).try_for_each(|batch| {
             let forward = |x: &[Tensor]| Ok(vec![attempt(|| model.forward(&x[0]))?]);
-            graphs.observe(&[&batch?.input], &forward, &mut |value, x| {
-                visit(value, &x.to_dtype(DType::F32).to_vec::<f32>());
+            graphs.observe(&[&batch?.input], &forward, &mut |name, x, learned| {
+                visit(name, &x.to_dtype(DType::F32).to_vec::<f32>(), learned);
             })
         })
     })
 }
 
-impl<'a, M: Layer> Quantized<'a, M> {
-    fn new(model: &'a M, int8: Int8) -> Quantized<'a, M> {
+impl<'a, M: Layer + ?Sized> Quantized<'a, M> {
+    /// A model that is run in this way.
+    pub fn new(model: &'a M, int8: Int8) -> Quantized<'a, M> {
         model.eval();
+        model.named_state(); // ranges are named after layers
         let mut graphs = Graphs::default();
         graphs.quantize(int8);
         Quantized { model, graphs }

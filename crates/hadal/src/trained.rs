@@ -1,7 +1,7 @@
 //! A model file of the `hadal` command, built and loaded: what predicts.
 
 use hadal_core::format::model_file::ModelFile;
-use hadal_core::{Error, ModuleExt, Result, Tensor, attempt, no_grad};
+use hadal_core::{Error, ModuleExt, Result, Tensor, attempt, no_grad, random};
 use hadal_data::preprocessing::Preprocessing;
 use hadal_models::{self as models, Spec};
 use hadal_nn::{Layer, Strictness, load_state_dict};
@@ -43,7 +43,7 @@ impl Trained {
     /// overwritten in place meanwhile (renaming another file over it is fine).
     pub fn read(path: impl AsRef<Path>) -> Result<Trained> {
         let path = path.as_ref();
-        Trained::build(path, ModelFile::read(path)?)
+        Trained::build(ModelFile::read(path)?).map_err(|e| Error::file(path, e))
     }
 
     /// As [`read`](Trained::read), but the file is copied into memory first, so that nothing that happens to it later
@@ -51,18 +51,22 @@ impl Trained {
     pub fn read_whole(path: impl AsRef<Path>) -> Result<Trained> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        Trained::build(path, ModelFile::from_bytes(bytes).map_err(|e| Error::file(path, e))?)
+        Trained::from_bytes(bytes).map_err(|e| Error::file(path, e))
     }
 
-    fn build(path: &Path, file: ModelFile) -> Result<Trained> {
-        let wrong =
-            |what: &str, e: serde_json::Error| Error::file(path, format!("has {what} that cannot be read: {e}"));
+    /// As [`read`](Trained::read), of the contents of a file.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Trained> {
+        Trained::build(ModelFile::from_bytes(bytes)?)
+    }
+
+    fn build(file: ModelFile) -> Result<Trained> {
+        let wrong = |what: &str, e: serde_json::Error| Error::invalid(format!("has {what} that cannot be read: {e}"));
         let architecture: Architecture =
             serde_json::from_value(file.architecture).map_err(|e| wrong("an architecture", e))?;
         let preprocessing = serde_json::from_value(file.preprocessing).map_err(|e| wrong("a preprocessing", e))?;
         let spec = Spec { input: architecture.input, outputs: architecture.outputs };
-        let model = models::build(&architecture.name, &spec).map_err(|e| Error::file(path, e))?;
-        load_state_dict(&*model, &file.tensors, Strictness::Strict).map_err(|e| Error::file(path, e))?;
+        let model = random::undrawn(|| models::build(&architecture.name, &spec))?;
+        load_state_dict(&*model, &file.tensors, Strictness::Strict)?;
         model.eval();
         Ok(Trained { model, name: architecture.name, labels: file.labels, preprocessing, manifest: file.manifest })
     }

@@ -24,7 +24,10 @@
 //! | [`models`] | architectures by name |
 //! | [`onnx`] | ONNX models, in and out |
 //! | [`Trained`] | a model file of the `hadal` command, ready to predict |
+//! | [`Predictor`] | the same or an ONNX file, compiled, with what it takes and gives |
 
+pub mod elements;
+mod predictor;
 mod trained;
 
 pub use hadal_core::*;
@@ -35,6 +38,7 @@ pub use hadal_models as models;
 pub use hadal_nn as nn;
 pub use hadal_onnx as onnx;
 pub use hadal_train as train;
+pub use predictor::{Execution, Port, Predictor};
 pub use trained::Trained;
 
 /// What programs import: `use hadal::prelude::*;`.

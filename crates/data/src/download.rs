@@ -1,5 +1,6 @@
 //! Downloads that end whole or not at all: mirrors, resumption, a checksum, and a rename at the end.
 
+#[cfg_attr(target_family = "wasm", path = "download/offline.rs")]
 mod http;
 
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +15,17 @@ use crate::{Error, Result};
 
 /// How often a mirror whose transfers break off is asked to go on.
 const ATTEMPTS: u32 = 5;
+
+/// What a mirror answers.
+struct Answer {
+    /// The status of HTTP.
+    status: u16,
+    /// Where the bytes of a partial answer begin.
+    start: Option<u64>,
+    /// How many bytes the mirror announces.
+    length: Option<u64>,
+    body: Box<dyn Read>,
+}
 
 /// A file that others serve, and how to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,23 +180,22 @@ fn receive(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Failure> {
     let disk = |error: std::io::Error| Failure::Refused(error.to_string());
-    let mut response = http::get(url, have).map_err(Failure::Refused)?;
-    let start = match response.status().as_u16() {
+    let Answer { status, start, length, mut body } = http::get(url, have).map_err(Failure::Refused)?;
+    let start = match status {
         200 => 0,
-        206 if http::range_start(&response) == Some(have) => have,
+        206 if start == Some(have) => have,
         206 | 416 => {
             part.set_len(0).map_err(disk)?;
             return Err(Failure::Broken("cannot resume".into()));
         }
         status => return Err(Failure::Refused(format!("HTTP status {status}"))),
     };
-    if let Some(offered) = response.body().content_length().filter(|&length| start + length != remote.bytes) {
+    if let Some(offered) = length.filter(|&length| start + length != remote.bytes) {
         let size = start + offered;
         return Err(Failure::Refused(format!("has another file: it is {size} bytes long, not {}", remote.bytes)));
     }
     part.set_len(start).map_err(disk)?;
     part.seek(SeekFrom::End(0)).map_err(disk)?;
-    let mut body = response.body_mut().as_reader();
     let mut buffer = vec![0; 1 << 16];
     let mut received = start;
     loop {

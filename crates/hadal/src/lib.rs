@@ -24,8 +24,11 @@
 //! | [`models`] | architectures by name |
 //! | [`onnx`] | ONNX models, in and out |
 //! | [`Trained`] | a model file of the `hadal` command, ready to predict |
+//! | [`Predictor`] | the same or an ONNX file, compiled, with what it takes and gives |
 
 mod compression;
+pub mod elements;
+mod predictor;
 mod trained;
 
 pub use compression::Compression;
@@ -37,6 +40,7 @@ pub use hadal_models as models;
 pub use hadal_nn as nn;
 pub use hadal_onnx as onnx;
 pub use hadal_train as train;
+pub use predictor::{Execution, Port, Predictor};
 pub use trained::Trained;
 
 /// What programs import: `use hadal::prelude::*;`.

@@ -3,7 +3,7 @@
 use crate::Compression;
 use hadal_core::compile::Graphs;
 use hadal_core::format::model_file::ModelFile;
-use hadal_core::{Error, ModuleExt, Result, Tensor, attempt, no_grad};
+use hadal_core::{Error, ModuleExt, Result, Tensor, attempt, no_grad, random};
 use hadal_data::preprocessing::Preprocessing;
 use hadal_models::{self as models, Spec};
 use hadal_nn::{Layer, Strictness, load_state_dict};
@@ -54,7 +54,7 @@ impl Trained {
     /// overwritten in place meanwhile (renaming another file over it is fine).
     pub fn read(path: impl AsRef<Path>) -> Result<Trained> {
         let path = path.as_ref();
-        Trained::build(path, ModelFile::read(path)?)
+        Trained::new(ModelFile::read(path)?).map_err(|e| Error::file(path, e))
     }
 
     /// As [`read`](Trained::read), but the file is copied into memory first, so that nothing that happens to it later
@@ -62,32 +62,32 @@ impl Trained {
     pub fn read_whole(path: impl AsRef<Path>) -> Result<Trained> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-        Trained::build(path, ModelFile::from_bytes(bytes).map_err(|e| Error::file(path, e))?)
+        Trained::from_bytes(bytes).map_err(|e| Error::file(path, e))
+    }
+
+    /// As [`read`](Trained::read), of the contents of a file.
+    ///
+    /// # Errors
+    /// When they do not describe a model, or the weights are not those of it.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Trained> {
+        Trained::new(ModelFile::from_bytes(bytes)?)
     }
 
     /// A model file that is in memory already.
     ///
     /// # Errors
-    /// When it does not describe a model, or the weights are not those of it.
+    /// As [`from_bytes`](Trained::from_bytes).
     pub fn new(file: ModelFile) -> Result<Trained> {
-        Trained::build(Path::new("model"), file)
-    }
-
-    fn build(path: &Path, file: ModelFile) -> Result<Trained> {
-        let wrong =
-            |what: &str, e: serde_json::Error| Error::file(path, format!("has {what} that cannot be read: {e}"));
+        let wrong = |what: &str, e: serde_json::Error| Error::invalid(format!("has {what} that cannot be read: {e}"));
         let architecture: Architecture =
             serde_json::from_value(file.architecture).map_err(|e| wrong("an architecture", e))?;
         let preprocessing = serde_json::from_value(file.preprocessing).map_err(|e| wrong("a preprocessing", e))?;
         let spec = Spec { input: architecture.input, outputs: architecture.outputs };
-        let model = models::build(&architecture.name, &spec).map_err(|e| Error::file(path, e))?;
+        let model = random::undrawn(|| models::build(&architecture.name, &spec))?;
         let compression: Option<Compression> =
             serde_json::from_value(file.compression).map_err(|e| wrong("a compression", e))?;
-        let tensors = match compression {
-            Some(_) => unpack(file.tensors).map_err(|e| Error::file(path, e))?,
-            None => file.tensors,
-        };
-        load_state_dict(&*model, &tensors, Strictness::Strict).map_err(|e| Error::file(path, e))?;
+        let tensors = if compression.is_some() { unpack(file.tensors)? } else { file.tensors };
+        load_state_dict(&*model, &tensors, Strictness::Strict)?;
         model.eval();
         let graphs = compression.as_ref().and_then(Compression::int8).map(|int8| {
             let mut graphs = Graphs::default();

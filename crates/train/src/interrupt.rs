@@ -16,8 +16,19 @@ pub fn install() -> Result<()> {
         }
         let _ = writeln!(stderr(), "\nstopping after this batch; press Ctrl-C again to stop at once");
     };
-    let outcome = INSTALLED.get_or_init(|| ctrlc::set_handler(handler).map_err(|e| e.to_string()));
+    let outcome = INSTALLED.get_or_init(|| on_signal(handler));
     outcome.clone().map_err(|e| Error::invalid(format!("cannot handle Ctrl-C: {e}")))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn on_signal(handler: fn()) -> std::result::Result<(), String> {
+    ctrlc::set_handler(handler).map_err(|e| e.to_string())
+}
+
+/// WebAssembly has no signals.
+#[cfg(target_family = "wasm")]
+fn on_signal(_: fn()) -> std::result::Result<(), String> {
+    Ok(())
 }
 
 /// Whether somebody asked to stop.

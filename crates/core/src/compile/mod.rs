@@ -31,7 +31,7 @@ pub use rewrite::{Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
 pub use trace::{effect, is_tracing, outside_trace};
 
-use crate::{Result, Tensor};
+use crate::{Meta, Result, Tensor};
 use cache::Kept;
 use std::fmt;
 use std::ops::Deref;
@@ -72,6 +72,15 @@ pub struct Compiled<F> {
 /// result's shape depends on elements (`nonzero`, `masked_select`, `unique`) cannot be traced either.
 pub fn compile<const N: usize, R: Results, F: Fn([&Tensor; N]) -> R>(function: F) -> Compiled<F> {
     Compiled { function, graphs: Graphs::default() }
+}
+
+/// The shapes and types of what a function gives for arguments like these, without computing it.
+///
+/// # Errors
+/// What the function refuses, and what cannot be traced.
+pub fn shapes(arguments: &[Meta], f: Function) -> Result<Vec<Meta>> {
+    let (graph, _) = trace::trace(arguments, false, f)?;
+    Ok(graph.outputs.iter().map(graph::Operand::meta).collect())
 }
 
 impl<F> Compiled<F> {

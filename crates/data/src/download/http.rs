@@ -3,11 +3,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::Answer;
 use ureq::http::Response;
 use ureq::{Agent, Body};
 
 /// Asks for a file from byte `from` on. Any status is an answer, not an error.
-pub fn get(url: &str, from: u64) -> Result<Response<Body>, String> {
+pub(super) fn get(url: &str, from: u64) -> Result<Answer, String> {
     if url.starts_with("https:") && !tls::available() {
         return Err("this build or this processor cannot do TLS (https)".into());
     }
@@ -15,11 +16,17 @@ pub fn get(url: &str, from: u64) -> Result<Response<Body>, String> {
     if from > 0 {
         request = request.header("Range", format!("bytes={from}-"));
     }
-    request.call().map_err(|error| error.to_string())
+    let response = request.call().map_err(|error| error.to_string())?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        start: range_start(&response),
+        length: response.body().content_length(),
+        body: Box::new(response.into_body().into_reader()),
+    })
 }
 
 /// Where the bytes of a partial answer begin: `Content-Range: bytes START-END/SIZE` (RFC 9110, section 14.4).
-pub fn range_start(response: &Response<Body>) -> Option<u64> {
+fn range_start(response: &Response<Body>) -> Option<u64> {
     let range = response.headers().get("content-range")?.to_str().ok()?;
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
@@ -97,7 +104,7 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let _ = socket.write_all(b"this is no TLS record\r\n");
         });
-        let error = super::get(&url, 0).unwrap_err();
+        let error = super::get(&url, 0).err().expect("no TLS");
         server.join().unwrap();
         assert!(error.contains("InvalidContentType") || error.contains("corrupt message"), "{error}");
     }

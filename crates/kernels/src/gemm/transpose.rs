@@ -3,7 +3,8 @@
 
 use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Isa, isa};
+use crate::simd::Isa;
+use crate::simd::isa;
 
 /// `to[c·to_row + r] = from[start(r) + c]` for all of `rows` and `columns`.
 ///

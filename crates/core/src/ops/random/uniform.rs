@@ -1,7 +1,7 @@
 //! `uniform` and `rand`: numbers of equal probability in an interval.
 
 use crate::ops::prelude::*;
-use crate::random::{Generator, default_generator, require_key, seed_and_stream};
+use crate::random::{Generator, default_generator, require_key, seed_and_stream, unless_drawn};
 use hadal_kernels::random;
 
 #[derive(Debug)]
@@ -87,6 +87,9 @@ impl Meta {
         let meta = self.with_dtype(self.dtype.compute());
         let op = Uniform { low, high, meta };
         require_float(&op, self)?;
+        if let Some(undrawn) = unless_drawn(self) {
+            return Ok(undrawn);
+        }
         apply(op, &[&generator.next_key()])?.try_to_dtype(self.dtype)
     }
 }

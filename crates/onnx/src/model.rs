@@ -26,6 +26,8 @@ pub struct Model {
     outputs: Vec<Port>,
     parameters: Vec<(String, hadal_core::Param)>,
     metadata: Vec<(String, String)>,
+    /// For each output the operator that makes it.
+    makers: Vec<Option<String>>,
 }
 
 impl Model {
@@ -54,6 +56,7 @@ impl Model {
         let parameters = loader.parameters;
         let declared = message.graph.as_ref().map(|g| (&g.inputs[..], &g.outputs[..])).unwrap_or_default();
         let all = declared.0.iter().map(Model::port).collect::<Result<Vec<_>>>()?;
+        let makers = message.graph.as_deref().map(makers).unwrap_or_default();
         let constant = |i: &usize| graph.constants.iter().any(|c| c.0 == graph.inputs[*i]);
         let positions: Vec<usize> = (0..all.len()).filter(|i| !constant(i)).collect();
         Ok(Model {
@@ -62,6 +65,7 @@ impl Model {
             outputs: declared.1.iter().map(Model::port).collect::<Result<_>>()?,
             graph,
             parameters,
+            makers,
             metadata: message.metadata.into_iter().map(|e| (e.key, e.value)).collect(),
         })
     }
@@ -88,6 +92,11 @@ impl Model {
     /// What the model's author wrote about it: keys and values.
     pub fn metadata(&self) -> &[(String, String)] {
         &self.metadata
+    }
+
+    /// The operator that makes an output, such as `Softmax`; behind it there may be some that move elements only.
+    pub fn made_by(&self, output: usize) -> Option<&str> {
+        self.makers.get(output)?.as_deref()
     }
 
     /// The outputs for these inputs, which are named as in [`Model::inputs`].
@@ -148,4 +157,23 @@ impl Module for Model {
             visitor.leave();
         }
     }
+}
+
+/// The operators that make the outputs of a graph, seen through those that leave elements as they are.
+fn makers(graph: &wire::Graph) -> Vec<Option<String>> {
+    let moves = ["Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze"];
+    let maker = |output: &wire::ValueInfo| {
+        let mut name = &output.name;
+        // Nodes stand behind those that they read from.
+        for node in graph.nodes.iter().rev().filter(|node| !node.outputs.is_empty()) {
+            if node.outputs.contains(name) {
+                match moves.contains(&node.operator.as_str()) {
+                    true => name = node.inputs.first()?,
+                    false => return Some(node.operator.clone()),
+                }
+            }
+        }
+        None
+    };
+    graph.outputs.iter().map(maker).collect()
 }

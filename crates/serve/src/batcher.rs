@@ -7,6 +7,7 @@
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::servable::Servable;
+use crate::slices;
 use hadal::{Error, Result, Tensor, attempt};
 use hyper::StatusCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -222,17 +223,8 @@ impl Worker {
         if !self.model.signature().batched || samples <= most {
             return self.guarded(inputs);
         }
-        let mut slices = Vec::new();
-        for start in (0..samples).step_by(most) {
-            let length = most.min(samples - start);
-            let slice = attempt(|| inputs.iter().map(|input| input.narrow(0, start, length)).collect::<Vec<_>>())?;
-            slices.push(self.guarded(&slice)?);
-        }
-        let outputs = slices.first().map_or(0, Vec::len);
-        attempt(|| {
-            let joined = |i| Tensor::cat(&slices.iter().map(|outputs| &outputs[i]).collect::<Vec<_>>(), 0);
-            (0..outputs).map(joined).collect()
-        })
+        let sizes: Vec<usize> = (0..samples).step_by(most).map(|start| most.min(samples - start)).collect();
+        slices::run(inputs, &sizes, |slice| self.guarded(slice))
     }
 
     /// A panic in a model ends the request, not the server.

@@ -16,6 +16,7 @@
 //! # Ok::<(), hadal::Error>(())
 //! ```
 
+mod about;
 mod access_log;
 mod app;
 mod batcher;
@@ -29,12 +30,14 @@ mod onnx;
 mod options;
 mod origin;
 mod patient;
+mod preparation;
 pub mod protocol;
 mod refusal;
 mod repository;
 mod routes;
 mod servable;
 mod server;
+mod slices;
 mod source;
 mod tls;
 mod token;
@@ -43,7 +46,7 @@ mod trained;
 pub use batcher::Batching;
 pub use data::{Data, Strings};
 pub use datatype::Datatype;
-pub use options::{Limits, Options};
+pub use options::{Limits, Options, Rounding};
 pub use refusal::Refusal;
 pub use servable::{Form, Port, Servable, Signature};
 pub use server::{Server, Stopper};

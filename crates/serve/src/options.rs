@@ -21,6 +21,8 @@ pub struct Options {
     pub port: u16,
     /// How requests share a model.
     pub batching: Batching,
+    /// Whether models are compiled for inference.
+    pub rounding: Rounding,
     /// What clients may take.
     pub limits: Limits,
     /// What clients must send as `Authorization: Bearer`; none.
@@ -41,6 +43,7 @@ impl Options {
             host: "127.0.0.1".into(),
             port: 8000,
             batching: Batching::default(),
+            rounding: Rounding::default(),
             limits: Limits::default(),
             token: None,
             tls: None,
@@ -48,6 +51,16 @@ impl Options {
             access_log: true,
         }
     }
+}
+
+/// How a model's graph rounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rounding {
+    /// Compiled for inference: batch normalization is folded into the convolution before it, which rounds otherwise.
+    #[default]
+    Inference,
+    /// The same bits as `hadal predict`, at the price of some speed.
+    Exact,
 }
 
 /// What clients may take.

@@ -6,6 +6,7 @@
 use crate::batcher::{Batcher, Batching};
 use crate::metrics::{Metrics, Served};
 use crate::onnx::OnnxModel;
+use crate::options::Rounding;
 use crate::refusal::Refusal;
 use crate::servable::{Servable, Signature};
 use crate::source::{self, Source, Stamp};
@@ -65,6 +66,7 @@ pub struct Line {
 pub struct Repository {
     sources: Vec<Source>,
     batching: Batching,
+    rounding: Rounding,
     metrics: Arc<Metrics>,
     entries: RwLock<BTreeMap<String, Entry>>,
     /// One model is loaded at a time.
@@ -72,10 +74,10 @@ pub struct Repository {
 }
 
 /// Opens a file as a model, by its ending; [`source::ENDINGS`] lists the endings.
-fn open(path: &Path) -> Result<Arc<dyn Servable>> {
+fn open(path: &Path, rounding: Rounding) -> Result<Arc<dyn Servable>> {
     match path.extension().and_then(|ending| ending.to_str()) {
-        Some("safetensors") => Ok(Arc::new(TrainedModel::read(path)?)),
-        Some("onnx") => Ok(Arc::new(OnnxModel::read(path)?)),
+        Some("safetensors") => Ok(Arc::new(TrainedModel::read(path, rounding)?)),
+        Some("onnx") => Ok(Arc::new(OnnxModel::read(path, rounding)?)),
         _ => Err(Error::file(
             path,
             "is no model that can be served: give a .safetensors file that `hadal train` wrote, or an .onnx file",
@@ -88,9 +90,14 @@ impl Repository {
     ///
     /// # Errors
     /// When a folder cannot be read, two models have one name, or there is none.
-    pub fn new(sources: Vec<Source>, batching: Batching, metrics: Arc<Metrics>) -> Result<Repository> {
-        let repository =
-            Repository { sources, batching, metrics, entries: RwLock::default(), loading: Mutex::default() };
+    pub fn new(
+        sources: Vec<Source>,
+        batching: Batching,
+        rounding: Rounding,
+        metrics: Arc<Metrics>,
+    ) -> Result<Repository> {
+        let (entries, loading) = (RwLock::default(), Mutex::default());
+        let repository = Repository { sources, batching, rounding, metrics, entries, loading };
         let mut places: BTreeMap<String, PathBuf> = BTreeMap::new();
         for (name, path) in repository.on_disk()? {
             if let Some(other) = places.get(&name) {
@@ -274,7 +281,7 @@ impl Repository {
     }
 
     fn serve(&self, name: &str, version: u64, file: &Path) -> Result<Arc<Serving>> {
-        let model = open(file)?;
+        let model = open(file, self.rounding)?;
         let batcher = Batcher::start(name, model.clone(), self.batching, self.metrics.clone())?;
         Ok(Arc::new(Serving { name: name.to_owned(), version, model, batcher }))
     }

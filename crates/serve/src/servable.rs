@@ -73,11 +73,7 @@ pub trait Servable: Send + Sync {
     /// # Errors
     /// What is wrong with the input, for the client.
     fn prepare(&self, inputs: Vec<Data>) -> Result<Vec<Tensor>> {
-        let number = |data| match data {
-            Data::Numbers(tensor) => Ok(tensor),
-            Data::Bytes(..) => Err(Error::invalid("the model takes numbers, not BYTES")),
-        };
-        inputs.into_iter().map(number).collect()
+        numbers(inputs)
     }
 
     /// The outputs for prepared inputs, in the signature's order.
@@ -85,4 +81,13 @@ pub trait Servable: Send + Sync {
     /// # Errors
     /// What the model refuses.
     fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>>;
+}
+
+/// Tensors as they were sent.
+pub(crate) fn numbers(inputs: Vec<Data>) -> Result<Vec<Tensor>> {
+    let number = |data| match data {
+        Data::Numbers(tensor) => Ok(tensor),
+        Data::Bytes(..) => Err(Error::invalid("the model takes numbers, not BYTES")),
+    };
+    inputs.into_iter().map(number).collect()
 }

@@ -76,7 +76,7 @@ impl Server {
         let sources = options.models.iter().map(|argument| Source::parse(argument)).collect::<Result<Vec<_>>>()?;
         let metrics = Arc::new(Metrics::default());
         let batching = Batching { delay: options.batching.delay.min(LONGEST), ..options.batching };
-        let repository = Repository::new(sources, batching, metrics.clone())?;
+        let repository = Repository::new(sources, batching, options.rounding, metrics.clone())?;
         let tls = options.tls.as_ref().map(|(chain, key)| Tls::read(chain, key)).transpose()?;
         let place = format!("{}:{}", options.host, options.port);
         let wrong = |e: std::io::Error| {

@@ -1,5 +1,6 @@
 //! Where models lie: what a name on the command line means in files.
 
+use crate::about;
 use hadal::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -127,14 +128,15 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What tells whether a file is still the same one.
+/// What tells whether a model's file, and those about it, are still the same ones.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stamp(Option<(u64, SystemTime)>);
+pub struct Stamp(Vec<Option<(u64, SystemTime)>>);
 
 impl Stamp {
-    /// That of the file as it is now.
+    /// That of the files as they are now.
     pub fn of(path: &Path) -> Stamp {
-        Stamp(path.metadata().ok().and_then(|about| Some((about.len(), about.modified().ok()?))))
+        let stamp = |path: PathBuf| path.metadata().ok().and_then(|about| Some((about.len(), about.modified().ok()?)));
+        Stamp([path.to_owned()].into_iter().chain(about::beside(path)).map(stamp).collect())
     }
 }
 

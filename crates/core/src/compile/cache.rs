@@ -3,7 +3,7 @@
 use super::run::Program;
 use super::trace::{self, Guards};
 use super::{Graph, Int8, check, fuse, quantize, rewrite, simplify, views};
-use crate::tensor::Meta;
+use crate::tensor::{Buffer, Meta};
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
 
@@ -127,6 +127,16 @@ impl Graphs {
         self.kept.lock().unwrap_or_else(|e| e.into_inner()).len()
     }
 
+    /// The bytes of the constants of all graphs.
+    #[cfg(test)]
+    pub(super) fn constant_bytes(&self) -> usize {
+        let all = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        let values = all.iter().flat_map(|kept| &kept.program.graph.values);
+        let buffers =
+            values.filter_map(|value| value.constant.as_ref()).map(|buffer| (Arc::as_ptr(buffer), buffer.len()));
+        buffers.collect::<std::collections::HashMap<_, _>>().values().sum()
+    }
+
     /// The graph for arguments like these.
     pub(super) fn kept(&self, arguments: &[Tensor], f: Function) -> Result<Arc<Kept>> {
         let lock = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
@@ -150,6 +160,8 @@ impl Graphs {
         }
         hold_to_rules(&graph);
         [rewrite::prepare, fuse::fuse].into_iter().for_each(|pass| run_pass(pass, &mut graph));
+        let others = lock().clone();
+        share_constants(&mut graph, &others);
         let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
         let mut all = lock();
         if self.inference {
@@ -162,6 +174,20 @@ impl Graphs {
             all.pop();
         }
         Ok(kept)
+    }
+}
+
+/// Lets equal constants be the same bytes in all graphs of a function: folded and packed weights depend on the shapes of
+/// arguments rarely, and would otherwise be held once for each graph.
+fn share_constants(graph: &mut Graph, others: &[Arc<Kept>]) {
+    let known = || others.iter().flat_map(|kept| &kept.program.graph.values).filter_map(|v| v.constant.as_ref());
+    for constant in graph.values.iter_mut().filter_map(|value| value.constant.as_mut()) {
+        let is_same = |known: &&Arc<Buffer>| {
+            Arc::ptr_eq(known, constant) || known.len() == constant.len() && known.bytes() == constant.bytes()
+        };
+        if let Some(same) = known().find(is_same) {
+            *constant = same.clone();
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Answers: equal to local inference bit for bit, whatever the encoding and the batch.
 
-use super::models::{Folder, images, request, write_images, write_table};
+use super::models::{Folder, export, image, images, request, write_images, write_table};
 use super::{options, start};
 use hadal::data::image::{self, Channels};
 use hadal::{Tensor, Trained};
-use hadal_serve::{Batching, Server};
+use hadal_serve::{Batching, Options, Rounding, Server};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn json_and_binary_give_the_bits_of_local_inference() {
     let folder = Folder::new();
     write_images(&folder.path("net.safetensors"), 1);
-    let server = start(Server::bind(options(&[&folder.argument("net.safetensors")])).unwrap());
+    let exact = Options { rounding: Rounding::Exact, ..options(&[&folder.argument("net.safetensors")]) };
+    let server = start(Server::bind(exact).unwrap());
     let local = Trained::read(folder.path("net.safetensors")).unwrap();
     let x = images(3);
     let logits = local.forward(&x).unwrap();
@@ -80,16 +81,6 @@ fn json_and_binary_give_the_bits_of_local_inference() {
     let input = json!({ "name": "input", "shape": [1, 1, 8, 8], "datatype": "UINT8", "data": pixels.to_vec::<u8>() });
     let answer = client.post("/v2/models/net/infer", json!({ "inputs": [input] }).to_string()).json();
     assert_eq!(bits(&floats(&answer["outputs"][1]["data"])), bits(&expected.to_vec()));
-}
-
-/// A grey PNG.
-fn image(width: u32, height: u32) -> Vec<u8> {
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    let pixels: Vec<u8> = (0..width * height).map(|i| (i * 5 % 251) as u8).collect();
-    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
-    file
 }
 
 #[test]
@@ -154,39 +145,101 @@ fn tables_are_sent_by_column() {
 fn a_sample_has_the_same_bits_in_any_batch() {
     let folder = Folder::new();
     write_images(&folder.path("net.safetensors"), 3);
-    let together = Batching { max_batch: 8, delay: Duration::from_millis(300), queue: 64 };
-    let mut options = options(&[&folder.argument("net.safetensors")]);
-    options.batching = together;
+    export(&folder.path("net.safetensors"), &folder.path("net.onnx"), true);
+    for file in ["net.safetensors", "net.onnx"] {
+        for rounding in [Rounding::Exact, Rounding::Inference] {
+            in_any_batch(&folder, file, rounding);
+        }
+    }
+}
+
+fn in_any_batch(folder: &Folder, file: &str, rounding: Rounding) {
+    let batching = Batching { max_batch: 13, delay: Duration::from_millis(300), queue: 64 };
+    let options = Options { rounding, batching, ..options(&[&folder.argument(file)]) };
     let server = start(Server::bind(options).unwrap());
     let local = Trained::read(folder.path("net.safetensors")).unwrap();
-    let x = images(13);
-    // Requests of 1, 2, … samples at once.
-    let parts = [(0, 1), (1, 2), (3, 1), (4, 4), (8, 5)];
+    let x = images(28);
+    let ask = |client: &mut super::Client, start, length| {
+        let body = request(&x.narrow(0, start, length), json!([{ "name": "logits" }]));
+        floats(&client.post("/v2/models/net/infer", body).json()["outputs"][0]["data"])
+    };
+    // Requests of 1, 2, … samples at once, the last of more than a batch may have.
+    let parts = [(0, 1), (1, 2), (3, 1), (4, 4), (8, 5), (13, 15)];
     let answers: Vec<Vec<f32>> = std::thread::scope(|scope| {
         let ask = |(start, length)| {
-            let (mut client, x) = (server.client(), x.narrow(0, start, length));
-            move || {
-                let body = request(&x, json!([{ "name": "logits" }]));
-                floats(&client.post("/v2/models/net/infer", body).json()["outputs"][0]["data"])
-            }
+            let mut client = server.client();
+            move || ask(&mut client, start, length)
         };
         let threads: Vec<_> = parts.iter().map(|&part| scope.spawn(ask(part))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    for ((start, length), answer) in parts.into_iter().zip(answers) {
-        for sample in 0..length {
-            let alone = local.forward(&x.narrow(0, start + sample, 1)).unwrap().to_vec::<f32>();
-            assert_eq!(bits(&answer[3 * sample..][..3]), bits(&alone), "sample {}", start + sample);
-        }
-    }
     let metrics = String::from_utf8(server.client().get("/metrics").body).unwrap();
     let count = |name: &str| {
         let line = metrics.lines().find_map(|line| line.strip_prefix(name)).expect("it is counted");
         line.trim().parse::<f64>().unwrap()
     };
-    assert_eq!(count("hadal_batch_samples_sum{model=\"net\"}"), 13.0);
-    assert!(count("hadal_batch_samples_count{model=\"net\"}") < 5.0, "no batch was shared\n{metrics}");
-    assert_eq!(count("hadal_requests_total{model=\"net\",code=\"200\"}"), 5.0);
+    assert_eq!(count("hadal_batch_samples_sum{model=\"net\"}"), 28.0);
+    assert!(count("hadal_batch_samples_count{model=\"net\"}") < 6.0, "no batch was shared\n{metrics}");
+    assert_eq!(count("hadal_requests_total{model=\"net\",code=\"200\"}"), 6.0);
+    let mut client = server.client();
+    for ((start, length), answer) in parts.into_iter().zip(answers) {
+        for sample in 0..length {
+            let got = &answer[3 * sample..][..3];
+            let alone = ask(&mut client, start + sample, 1);
+            assert_eq!(bits(got), bits(&alone), "{file}, {rounding:?}, sample {}", start + sample);
+            let expected = local.forward(&x.narrow(0, start + sample, 1)).unwrap().to_vec::<f32>();
+            let apart = got.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(apart < 1e-6, "{file}, {rounding:?}: {apart}");
+            if rounding == Rounding::Exact && file == "net.safetensors" {
+                assert_eq!(bits(got), bits(&expected), "sample {}", start + sample);
+            }
+        }
+    }
+}
+
+#[test]
+fn labels_and_preprocessing_come_with_an_onnx_file() {
+    let folder = Folder::new();
+    write_images(&folder.path("net.safetensors"), 1);
+    export(&folder.path("net.safetensors"), &folder.path("exported.onnx"), true);
+    // From elsewhere, without a word in the file but with files beside it.
+    export(&folder.path("net.safetensors"), &folder.path("foreign/model.onnx"), false);
+    std::fs::write(folder.path("foreign/labels.txt"), "cat\ndog\neel\n").unwrap();
+    let preprocessing = r#"{"kind": "image", "channels": 1, "height": 8, "width": 8, "mean": [0.4], "std": [0.3]}"#;
+    std::fs::write(folder.path("foreign/preprocessing.json"), preprocessing).unwrap();
+    let server = start(Server::bind(options(&[&folder.argument("")])).unwrap());
+    let mut client = server.client();
+    let expected = client.post("/v2/models/net/classify", image(40, 20)).json();
+    for name in ["exported", "foreign"] {
+        let about = client.get(&format!("/v2/models/{name}")).json();
+        assert_eq!((&about["platform"], &about["parameters"]["images"]), (&json!("onnx"), &json!(true)));
+        assert_eq!(about["inputs"][0]["parameters"]["also"][1], json!({ "datatype": "BYTES", "shape": [-1] }));
+        let outputs: Vec<&Value> = about["outputs"].as_array().unwrap().iter().map(|output| &output["name"]).collect();
+        assert_eq!(outputs, ["probabilities", "logits"]);
+        let answer = client.post(&format!("/v2/models/{name}/classify"), image(40, 20)).json();
+        assert_eq!(answer["label"], expected["label"]);
+        let pairs =
+            answer["probabilities"].as_array().unwrap().iter().zip(expected["probabilities"].as_array().unwrap());
+        for (a, b) in pairs {
+            let p = |entry: &Value| entry["probability"].as_f64().unwrap();
+            assert_eq!(a["label"], b["label"]);
+            assert!((p(a) - p(b)).abs() < 1e-6, "{name}: {a} {b}");
+        }
+        // The protocol's extension, with a whole body as the input.
+        let input = json!({ "name": "input", "shape": [1, 1, 8, 8], "datatype": "UINT8", "data": vec![7; 64] });
+        let output = json!({ "name": "probabilities", "parameters": { "classification": 1 } });
+        let body = json!({ "inputs": [input], "outputs": [output] }).to_string();
+        let answer = client.post(&format!("/v2/models/{name}/infer"), body).json();
+        let text = answer["outputs"][0]["data"][0].as_str().unwrap();
+        let (value, index, label) = (text.split(':').next(), text.split(':').nth(1), text.split(':').nth(2));
+        assert!(value.unwrap().parse::<f32>().unwrap() > 1.0 / 3.0, "{text}");
+        assert_eq!(label, index.map(|index| ["cat", "dog", "eel"][index.parse::<usize>().unwrap()]));
+    }
+    // What does not fit is said when the model is loaded.
+    std::fs::write(folder.path("foreign/labels.txt"), "cat\ndog\n").unwrap();
+    let error = client.post("/v2/repository/models/foreign/load", "").error(400);
+    assert!(error.contains("has 2 labels, but no output with that many classes: \"logits\": FP32"), "{error}");
+    assert!(client.post("/v2/models/foreign/classify", image(9, 9)).json()["label"].is_string());
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use hadal::format::model_file::ModelFile;
 use hadal::models::{self, Spec};
+use hadal::onnx::Export;
 use hadal::prelude::*;
+use hadal::{Meta, Trained, attempt};
 use hadal_serve::{Datatype, Form, Port, Servable, Signature};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -76,6 +78,30 @@ pub fn write_table(path: &Path) {
     let preprocessing =
         json!({ "kind": "table", "encoder": { "columns": columns }, "target": "income", "scale": scale });
     write(path, "mlp", Spec { input: vec![3], outputs: 1 }, &[], preprocessing, 5);
+}
+
+/// Writes a trained model as ONNX, as `hadal export --dynamic-batch` would, or as others would: with the graph alone.
+pub fn export(from: &Path, to: &Path, with_metadata: bool) {
+    let trained = Trained::read(from).unwrap();
+    let shape: Vec<usize> = [1].into_iter().chain(trained.preprocessing.shape()).collect();
+    let mut export = Export::new([("input", Meta::new(shape, DType::F32))]).outputs(["logits"]).dynamic_batch();
+    if with_metadata {
+        export = export
+            .metadata("hadal.labels", serde_json::to_string(&trained.labels).unwrap())
+            .metadata("hadal.preprocessing", serde_json::to_string(&trained.preprocessing).unwrap());
+    }
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    export.to_file(to, &|x| attempt(|| vec![trained.model.forward(&x[0])])).unwrap();
+}
+
+/// A grey PNG.
+pub fn image(width: u32, height: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> = (0..width * height).map(|i| (i * 5 % 251) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    file
 }
 
 /// Samples for [`write_images`]: `[n, 1, 8, 8]`.

@@ -3,16 +3,20 @@
 use super::models::{Folder, gate, images, number, request, write_images};
 use super::{options, start};
 use hadal::Trained;
-use hadal_serve::{Limits, Server};
+use hadal_serve::{Limits, Options, Rounding, Server};
 use serde_json::json;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Logits of one sample, as they stand in an answer.
+/// Logits of one sample, as they stand in an answer of a server that rounds as the model does.
 fn expected(path: &Path) -> serde_json::Value {
     json!(Trained::read_whole(path).unwrap().forward(&images(1)).unwrap().to_vec::<f32>())
+}
+
+fn exact(models: &[&str]) -> Options {
+    Options { rounding: Rounding::Exact, ..options(models) }
 }
 
 #[test]
@@ -71,7 +75,7 @@ fn a_model_is_replaced_under_load() {
     let file = folder.path("net/model.safetensors");
     write_images(&file, 1);
     let old = expected(&file);
-    let server = start(Server::bind(options(&[&folder.argument("net")])).unwrap());
+    let server = start(Server::bind(exact(&[&folder.argument("net")])).unwrap());
     let (stop, swapped) = (AtomicBool::new(false), AtomicBool::new(false));
     let answered = AtomicUsize::new(0);
     let body = request(&images(1), json!([{ "name": "logits" }]));
@@ -121,7 +125,7 @@ fn a_broken_file_leaves_the_old_model() {
     let folder = Folder::new();
     let file = folder.path("net/model.safetensors");
     write_images(&file, 1);
-    let server = start(Server::bind(options(&[&folder.argument("net")])).unwrap());
+    let server = start(Server::bind(exact(&[&folder.argument("net")])).unwrap());
     let mut client = server.client();
     let body = request(&images(1), json!([{ "name": "logits" }]));
     let before = client.post("/v2/models/net/infer", &body).json();
@@ -152,7 +156,7 @@ fn a_broken_file_leaves_the_old_model() {
 fn changed_files_are_noticed() {
     let folder = Folder::new();
     write_images(&folder.path("net/1/model.safetensors"), 1);
-    let mut options = options(&[&folder.argument("net")]);
+    let mut options = exact(&[&folder.argument("net")]);
     options.watch = Some(Duration::from_millis(10));
     let server = start(Server::bind(options).unwrap());
     let mut client = server.client();

@@ -88,7 +88,7 @@ impl Server {
         let address = listener.local_addr().map_err(wrong)?;
         let limits = options.limits;
         let app = App {
-            repository,
+            repository: Arc::new(repository),
             bodies: Bodies::new(limits.body, limits.memory, limits.body_time),
             metrics,
             token: options.token.as_deref().map(Token::new),
@@ -97,6 +97,7 @@ impl Server {
             max_batch: options.batching.max_batch,
             on_loopback: address.ip().is_loopback(),
             draining: AtomicBool::new(false),
+            changing: Arc::default(),
         };
         let stopping = Arc::new(watch::Sender::new(false));
         Ok(Server { listener, address, app: Arc::new(app), limits, tls, watch: options.watch, stopping })

@@ -135,6 +135,13 @@ pub struct Serve {
     /// Port to listen on; with 0 the system chooses one.
     #[arg(long, value_name = "N", default_value_t = 8000)]
     pub port: u16,
+    /// Port for gRPC, on the same address (needs a build with --features grpc).
+    #[arg(long, value_name = "N")]
+    pub grpc_port: Option<u16>,
+    /// Give the same bits as `hadal predict`: without it, batch normalization is folded into convolutions, which is faster
+    /// and rounds otherwise.
+    #[arg(long)]
+    pub exact: bool,
     /// Samples in one run of a model, joined from requests that wait.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = at_least_one)]
     pub max_batch: usize,
@@ -145,10 +152,10 @@ pub struct Serve {
     /// Requests of a model that may wait; more are refused with status 429.
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = at_least_one)]
     pub queue: usize,
-    /// Size of a request's body, as 64MiB; larger ones are refused with status 413.
+    /// Size of a request's body, and of what its images become, as 64MiB; more is refused with status 413.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub max_body: usize,
-    /// Size of all bodies at once; more are refused with status 503.
+    /// Size of all bodies and answers at once; more are refused with status 503.
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = size)]
     pub max_memory: usize,
     /// Open connections; more are refused with status 503.

@@ -6,13 +6,14 @@ use crate::describe;
 use crate::metrics::Metrics;
 use crate::origin;
 use crate::refusal::Refusal;
-use crate::repository::{Repository, Serving};
+use crate::repository::{Line, Repository, Serving};
 use crate::routes::{self, Operation, Route};
 use crate::token::Token;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -20,11 +21,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// The server's name in its metadata.
+pub const NAME: &str = "hadal";
+
+/// What it knows beyond the protocol.
+pub const EXTENSIONS: [&str; 4] = ["binary_tensor_data", "classification", "model_configuration", "model_repository"];
 
 /// What all requests share.
 pub struct App {
     /// The models.
-    pub repository: Repository,
+    pub repository: Arc<Repository>,
     /// What bodies may take.
     pub bodies: Bodies,
     /// What is counted.
@@ -41,6 +49,8 @@ pub struct App {
     pub on_loopback: bool,
     /// Set when the server is asked to stop.
     pub draining: AtomicBool,
+    /// Held while the repository changes: one thread at a time, however many clients ask for it.
+    pub changing: Arc<Mutex<()>>,
 }
 
 /// An answer before it becomes HTTP.
@@ -82,19 +92,39 @@ pub struct Record {
     method: Method,
     path: String,
     peer: SocketAddr,
-    status: Option<StatusCode>,
+    /// The answer's, once there is one.
+    pub status: Option<StatusCode>,
     /// The model's name, once it is known to exist.
     pub model: String,
-    bytes_in: usize,
-    /// Whether a part of the request has not been read: then nothing can follow it on its connection.
-    unread: bool,
-    bytes_out: usize,
+    /// Bytes of the request's body.
+    pub bytes_in: usize,
+    /// Bytes of the answer's.
+    pub bytes_out: usize,
     /// The batch it was in, and how long it waited for it.
     pub batch: Option<(usize, Duration)>,
 }
 
 /// The status under which a client counts that left before its answer (nginx's number).
 const CLIENT_LEFT: u16 = 499;
+
+impl Record {
+    /// Of a request that has just arrived.
+    pub fn of<B>(app: &Arc<App>, request: &Request<B>, peer: SocketAddr) -> Record {
+        app.metrics.in_flight.fetch_add(1, Relaxed);
+        Record {
+            app: app.clone(),
+            begun: Instant::now(),
+            method: request.method().clone(),
+            path: request.uri().path().chars().take(300).collect(),
+            peer,
+            status: None,
+            model: String::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            batch: None,
+        }
+    }
+}
 
 impl Drop for Record {
     fn drop(&mut self) {
@@ -130,21 +160,9 @@ impl Drop for Record {
 impl App {
     /// Answers a request, whatever it is.
     pub async fn answer(self: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
-        self.metrics.in_flight.fetch_add(1, Relaxed);
-        let mut record = Record {
-            app: self.clone(),
-            begun: Instant::now(),
-            method: request.method().clone(),
-            path: request.uri().path().chars().take(300).collect(),
-            peer,
-            status: None,
-            model: String::new(),
-            bytes_in: 0,
-            unread: !request.body().is_end_stream(),
-            bytes_out: 0,
-            batch: None,
-        };
-        let reply = self.reply(request, &mut record).await.unwrap_or_else(Reply::from);
+        let mut record = Record::of(&self, &request, peer);
+        let mut unread = !request.body().is_end_stream();
+        let reply = self.reply(request, &mut record, &mut unread).await.unwrap_or_else(Reply::from);
         record.status = Some(reply.status);
         record.bytes_out = reply.body.len();
         let mut response = Response::new(Full::new(reply.body));
@@ -153,7 +171,7 @@ impl App {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.content_type));
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
         // Nothing can follow on the connection, or nothing should.
-        if record.unread || self.draining.load(Relaxed) {
+        if unread || self.draining.load(Relaxed) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some((name, value)) = reply.header
@@ -164,22 +182,21 @@ impl App {
         response
     }
 
-    async fn reply(&self, request: Request<Incoming>, record: &mut Record) -> Result<Reply, Refusal> {
+    /// `unread` becomes false when all of the request has been read: otherwise nothing can follow it on its connection.
+    async fn reply(
+        &self,
+        request: Request<Incoming>,
+        record: &mut Record,
+        unread: &mut bool,
+    ) -> Result<Reply, Refusal> {
         let (head, body) = request.into_parts();
         let route = routes::find(&head.method, head.uri.path())?;
-        origin::check(&head.headers, self.on_loopback)?;
-        if let Some(token) = &self.token
-            && !route.operation.is_open()
-            && !token.admits(head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes))
-        {
-            let message = "this server asks for a token: send it as `Authorization: Bearer TOKEN`";
-            return Err(Refusal::new(StatusCode::UNAUTHORIZED, message).with(WWW_AUTHENTICATE, "Bearer"));
-        }
+        self.admit(&head, route.operation.is_open())?;
         // Before anything else is looked at: who gets a refusal can go on with the next request.
         let mut held = Held::default();
         if head.method == Method::POST {
             held = self.bodies.read(body).await?;
-            record.unread = false;
+            *unread = false;
         }
         record.bytes_in = held.bytes.len();
         match route.operation {
@@ -197,14 +214,14 @@ impl App {
             }
             Operation::Live => Ok(Reply::json(&json!({ "live": true }))),
             Operation::Ready => {
-                let ready = self.repository.is_ready() && !self.draining.load(Relaxed);
+                let ready = self.is_ready();
                 let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
                 Ok(Reply { status, ..Reply::json(&json!({ "live": true, "ready": ready })) })
             }
             Operation::Server => Ok(Reply::json(&json!({
-                "name": "hadal",
+                "name": NAME,
                 "version": env!("CARGO_PKG_VERSION"),
-                "extensions": ["binary_tensor_data", "classification", "model_configuration", "model_repository"],
+                "extensions": EXTENSIONS,
             }))),
             Operation::Model => {
                 let serving = self.serving(route, record)?;
@@ -232,27 +249,70 @@ impl App {
                     bytes => serde_json::from_slice(bytes)
                         .map_err(|e| Refusal::bad(format!("the body is not {{\"ready\": true}}: {e}")))?,
                 };
-                let app = record.app.clone();
-                let mut lines = work(false, move || Ok(app.repository.index())).await?;
-                lines.retain(|line| !filter.ready || line.state == "READY");
-                Ok(Reply::json(&json!(lines)))
+                Ok(Reply::json(&json!(self.index(filter.ready).await?)))
             }
             Operation::Load | Operation::Unload => {
-                let name = route.model.unwrap_or_default().to_owned();
-                let app = record.app.clone();
-                let is_load = route.operation == Operation::Load;
-                let change = move || {
-                    let outcome = if is_load { app.repository.load(&name) } else { app.repository.unload(&name) };
-                    outcome.map_err(|error| Refusal::bad(error.to_string()))
-                };
-                work(false, change).await.map(|()| Reply::json(&json!({})))
+                let change = if route.operation == Operation::Load { Repository::load } else { Repository::unload };
+                self.change(route.model.unwrap_or_default(), change).await.map(|()| Reply::json(&json!({})))
             }
         }
     }
 
+    /// Refuses who must not be answered; with `is_open`, a token is not asked for.
+    ///
+    /// # Errors
+    /// 401 and 403.
+    pub fn admit(&self, head: &Parts, is_open: bool) -> Result<(), Refusal> {
+        origin::check(head, self.on_loopback)?;
+        match &self.token {
+            Some(token) if !is_open && !token.admits(head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)) => {
+                let message = "this server asks for a token: send it as `Authorization: Bearer TOKEN`";
+                Err(Refusal::new(StatusCode::UNAUTHORIZED, message).with(WWW_AUTHENTICATE, "Bearer"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether all models are loaded and the server goes on.
+    pub fn is_ready(&self) -> bool {
+        self.repository.is_ready() && !self.draining.load(Relaxed)
+    }
+
+    /// All models, or those that can be asked.
+    pub async fn index(&self, only_ready: bool) -> Result<Vec<Line>, Refusal> {
+        let repository = self.repository.clone();
+        let mut lines = work(false, move || Ok(repository.index())).await?;
+        lines.retain(|line| !only_ready || line.state == "READY");
+        Ok(lines)
+    }
+
+    /// Loads a model or takes it away.
+    ///
+    /// # Errors
+    /// 403 when anybody on the network could; otherwise what prevents it.
+    pub async fn change(&self, name: &str, change: fn(&Repository, &str) -> hadal::Result<()>) -> Result<(), Refusal> {
+        if !self.on_loopback && self.token.is_none() {
+            let message = "models are loaded and unloaded from other machines only where the server asks for a token: start \
+                           it with --token-file, or with HADAL_TOKEN";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, message));
+        }
+        let (repository, name) = (self.repository.clone(), name.to_owned());
+        let alone = self.changing.clone().lock_owned().await;
+        let change = move || {
+            let _alone = alone;
+            change(&repository, &name).map_err(|error| Refusal::bad(error.to_string()))
+        };
+        work(false, change).await
+    }
+
     /// The version that a path names.
     pub fn serving(&self, route: Route, record: &mut Record) -> Result<Arc<Serving>, Refusal> {
-        let serving = self.repository.get(route.model.unwrap_or_default(), route.version)?;
+        self.version(route.model.unwrap_or_default(), route.version, record)
+    }
+
+    /// A version of a model; the highest, if none is named.
+    pub fn version(&self, model: &str, version: Option<&str>, record: &mut Record) -> Result<Arc<Serving>, Refusal> {
+        let serving = self.repository.get(model, version)?;
         record.model.clone_from(&serving.name);
         Ok(serving)
     }

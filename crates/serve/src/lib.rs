@@ -1,9 +1,9 @@
-//! Hadal's HTTP server: trained models behind the Open Inference Protocol v2, with dynamic batching.
+//! Hadal's server: trained models behind the Open Inference Protocol v2, over HTTP and gRPC, with dynamic batching.
 //!
 //! A request's way: `server` accepts a connection within its limits; `app` finds the route and checks origin and token;
 //! `infer` reads the body, has `protocol` decode it against the model's [`Signature`], and puts the tensors into the
 //! model's queue; `batcher`, on a thread of the model's own, joins what waits, runs the model once and hands everyone
-//! their part; `protocol` encodes it.
+//! their part; `protocol` encodes it. Over gRPC, `grpc` takes the place of `app`, and joins the way at the queue.
 //!
 //! A new kind of model is a [`Servable`]; one that comes from files also needs its ending in `source::ENDINGS` and a line in
 //! `repository::open`.
@@ -24,6 +24,7 @@ mod body;
 mod data;
 mod datatype;
 mod describe;
+mod grpc;
 mod infer;
 mod metrics;
 mod onnx;
@@ -46,6 +47,8 @@ mod trained;
 pub use batcher::Batching;
 pub use data::{Data, Strings};
 pub use datatype::Datatype;
+#[cfg(feature = "grpc")]
+pub use grpc::inference;
 pub use options::{Limits, Options, Rounding};
 pub use refusal::Refusal;
 pub use servable::{Form, Port, Servable, Signature};

@@ -19,6 +19,8 @@ pub struct Options {
     pub host: String,
     /// The port; 8000. With 0 the system chooses one.
     pub port: u16,
+    /// The port for gRPC; none. Needs the feature `grpc`.
+    pub grpc_port: Option<u16>,
     /// How requests share a model.
     pub batching: Batching,
     /// Whether models are compiled for inference.
@@ -42,6 +44,7 @@ impl Options {
             models: models.into_iter().map(Into::into).collect(),
             host: "127.0.0.1".into(),
             port: 8000,
+            grpc_port: None,
             batching: Batching::default(),
             rounding: Rounding::default(),
             limits: Limits::default(),
@@ -66,9 +69,9 @@ pub enum Rounding {
 /// What clients may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a request's body; 64 MiB. More is refused with 413.
+    /// Bytes of a request's body, and of what its images become; 64 MiB. More is refused with 413.
     pub body: usize,
-    /// Bytes of all bodies at once; 512 MiB. More is refused with 503.
+    /// Bytes of all bodies, and of answers that are not sent yet, at once; 512 MiB. More is refused with 503.
     pub memory: usize,
     /// Open connections; 16,384. More are refused with 503.
     pub connections: usize,

@@ -7,16 +7,19 @@
 
 use crate::refusal::Refusal;
 use hyper::StatusCode;
-use hyper::header::{HOST, HeaderMap, ORIGIN};
+use hyper::header::{HOST, ORIGIN};
+use hyper::http::request::Parts;
+use hyper::http::uri::Authority;
 use std::net::IpAddr;
 
 /// Refuses with 403 what must not be answered.
 ///
 /// # Errors
 /// When the request comes from the page of another server, or `on_loopback` is addressed by a foreign name.
-pub fn check(headers: &HeaderMap, on_loopback: bool) -> Result<(), Refusal> {
-    let text = |name| headers.get(&name).map(|value| value.to_str().unwrap_or("?"));
-    let Some(host) = text(HOST) else { return Ok(()) };
+pub fn check(head: &Parts, on_loopback: bool) -> Result<(), Refusal> {
+    let text = |name| head.headers.get(&name).map(|value| value.to_str().unwrap_or("?"));
+    // HTTP/2 names the host in front of the path.
+    let Some(host) = text(HOST).or(head.uri.authority().map(Authority::as_str)) else { return Ok(()) };
     let refuse = |message: String| Err(Refusal::new(StatusCode::FORBIDDEN, message));
     if let Some(origin) = text(ORIGIN)
         && origin.split_once("://").is_none_or(|(_, origin)| !origin.eq_ignore_ascii_case(host))
@@ -45,11 +48,16 @@ mod tests {
 
     #[test]
     fn pages_and_names() {
-        let allowed = |host: &'static str, origin: Option<&'static str>| {
-            let mut headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
-            origin.map(|origin| headers.insert(ORIGIN, origin.parse().unwrap()));
-            check(&headers, true).is_ok()
+        let head = |uri: &str, host: Option<&str>, origin: Option<&str>| {
+            let mut request = hyper::Request::get(uri);
+            for (name, value) in [(HOST, host), (ORIGIN, origin)] {
+                if let Some(value) = value {
+                    request = request.header(name, value);
+                }
+            }
+            request.body(()).unwrap().into_parts().0
         };
+        let allowed = |host, origin| check(&head("/", Some(host), origin), true).is_ok();
         for host in ["localhost:8000", "127.0.0.1:8000", "[::1]:8000", "localhost", "192.168.0.7"] {
             assert!(allowed(host, None), "{host}");
         }
@@ -57,7 +65,8 @@ mod tests {
         assert!(allowed("localhost:8000", Some("http://localhost:8000")));
         assert!(!allowed("localhost:8000", Some("http://evil.example")));
         assert!(!allowed("localhost:8000", Some("null")));
-        let named = HeaderMap::from_iter([(HOST, "models.example".parse().unwrap())]);
-        assert!(check(&named, false).is_ok());
+        assert!(check(&head("/", Some("models.example"), None), false).is_ok());
+        assert!(check(&head("http://evil.example/", None, None), true).is_err());
+        assert!(check(&head("http://localhost:8001/", None, None), true).is_ok());
     }
 }

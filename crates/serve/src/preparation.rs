@@ -13,6 +13,9 @@ use hadal::{DType, Error, Result, Tensor};
 /// Pixels that an image in a request may have: a large photograph, but not what a hundred bytes of PNG can announce.
 const MOST_PIXELS: usize = 32 << 20;
 
+/// Pixels that all images of a request may have: a second or two of work.
+const MOST_PIXELS_TOGETHER: usize = 128 << 20;
+
 /// The way from a request's inputs to a model's one input.
 pub struct Preparation {
     preprocessing: Preprocessing,
@@ -106,7 +109,9 @@ impl Preparation {
             }
             (Data::Numbers(numbers), _) => Ok(numbers),
             (Data::Bytes(files, _), Some(images)) => {
-                images.batch(files.iter().enumerate().map(|(number, file)| images.read(number, file)), self.dtype)
+                let mut left = MOST_PIXELS_TOGETHER;
+                let files = files.iter().enumerate();
+                images.batch(files.map(|(number, file)| images.read(number, file, &mut left)), self.dtype)
             }
             (Data::Bytes(..), None) => Err(Error::invalid("the model takes numbers, not BYTES")),
         }
@@ -114,10 +119,14 @@ impl Preparation {
 }
 
 impl Images {
-    /// A PNG or JPEG file as the model was trained on.
-    fn read(&self, number: usize, file: &[u8]) -> Result<Tensor> {
-        let read = image::decode(file, self.channels, MOST_PIXELS);
-        read.and_then(|image| self.pipeline.apply(&image.tensor(), 0, 0, 0)).map_err(|e| {
+    /// A PNG or JPEG file as the model was trained on; its pixels are taken from those that are left.
+    fn read(&self, number: usize, file: &[u8], left: &mut usize) -> Result<Tensor> {
+        let read = image::decode(file, self.channels, MOST_PIXELS.min(*left));
+        let prepared = read.and_then(|image| {
+            *left -= image.width * image.height;
+            self.pipeline.apply(&image.tensor(), 0, 0, 0)
+        });
+        prepared.map_err(|e| {
             Error::invalid(format!(
                 "image {number}: {e}; send the bytes of a PNG or JPEG file, as binary data or as the whole body"
             ))
@@ -192,6 +201,20 @@ mod tests {
         let y = last.prepare(sent()).unwrap();
         assert_eq!((y.dtype(), &y.shape()[..]), (DType::F16, &[1, 2, 4, 3][..]));
         assert_eq!(y.to_vec::<hadal::half::f16>(), x.permute(&[0, 2, 3, 1]).to_dtype(DType::F16).to_vec());
+    }
+
+    #[test]
+    fn pixels_are_taken_from_those_that_are_left() {
+        let preparation = preparation(&[None, Some(3), Some(2), Some(4)], Datatype::Fp32).unwrap();
+        let images = preparation.images.as_ref().unwrap();
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 9, 10);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&[7; 90]).unwrap();
+        let mut left = 170;
+        assert!(images.read(0, &file, &mut left).is_ok() && left == 80);
+        let error = images.read(1, &file, &mut left).unwrap_err().to_string();
+        assert!(error.contains("image 1: ") && error.contains("9 × 10 pixels; the limit is 80 pixels"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! and raw requests are Triton's.
 
 mod binary;
+mod checks;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod instances;
 mod json;
 mod request;

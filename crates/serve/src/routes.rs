@@ -150,6 +150,11 @@ mod tests {
             }
         }
         let mut routes: Vec<String> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        for change in ["load", "unload"] {
+            let responses =
+                &document["paths"][format!("/v2/repository/models/{{model}}/{change}")]["post"]["responses"];
+            assert!(responses["403"].is_object(), "{change}: {responses}");
+        }
         documented.sort();
         routes.sort();
         assert_eq!(documented, routes);

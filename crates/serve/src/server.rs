@@ -4,6 +4,7 @@ use crate::access_log::AccessLog;
 use crate::app::App;
 use crate::batcher::Batching;
 use crate::body::Bodies;
+use crate::grpc;
 use crate::metrics::Metrics;
 use crate::options::{Limits, Options};
 use crate::patient::Patient;
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
@@ -43,17 +45,60 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 const MOST_HEADERS: usize = 64;
 
 /// Bytes that a request's head may have, and that are read at a time.
-const HEAD: usize = 64 << 10;
+pub const HEAD: usize = 64 << 10;
 
 /// A server that has its address, but answers nobody yet.
 pub struct Server {
-    listener: std::net::TcpListener,
-    address: SocketAddr,
+    http: Listener,
+    grpc: Option<Listener>,
     app: Arc<App>,
     limits: Limits,
-    tls: Option<Tls>,
     watch: Option<Duration>,
     stopping: Arc<watch::Sender<bool>>,
+}
+
+/// A socket, and what is spoken on it.
+struct Listener {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+    protocol: Protocol,
+    tls: Option<Tls>,
+}
+
+/// What clients speak.
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Http,
+    Grpc,
+}
+
+impl Listener {
+    fn bind(options: &Options, port: u16, protocol: Protocol) -> Result<Listener> {
+        let name = match protocol {
+            Protocol::Http => "http/1.1",
+            Protocol::Grpc => "h2",
+        };
+        let tls = options.tls.as_ref().map(|(chain, key)| Tls::read(chain, key, name)).transpose()?;
+        let place = format!("{}:{port}", options.host);
+        let wrong = |e: std::io::Error| {
+            Error::invalid(format!("cannot listen on {place}: {e}; choose another --port or --host"))
+        };
+        let addresses = (options.host.as_str(), port).to_socket_addrs().map_err(wrong)?;
+        let socket = std::net::TcpListener::bind(&addresses.collect::<Vec<_>>()[..]).map_err(wrong)?;
+        socket.set_nonblocking(true).map_err(wrong)?;
+        let address = socket.local_addr().map_err(wrong)?;
+        Ok(Listener { socket, address, protocol, tls })
+    }
+
+    fn url(&self) -> String {
+        let scheme = match (self.protocol, &self.tls) {
+            (Protocol::Http, None) => "http",
+            (Protocol::Http, Some(_)) => "https",
+            (Protocol::Grpc, None) => "grpc",
+            (Protocol::Grpc, Some(_)) => "grpcs",
+        };
+        format!("{scheme}://{}", self.address)
+    }
 }
 
 /// Asks a server to stop; it can be given to other threads.
@@ -77,29 +122,26 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let batching = Batching { delay: options.batching.delay.min(LONGEST), ..options.batching };
         let repository = Repository::new(sources, batching, options.rounding, metrics.clone())?;
-        let tls = options.tls.as_ref().map(|(chain, key)| Tls::read(chain, key)).transpose()?;
-        let place = format!("{}:{}", options.host, options.port);
-        let wrong = |e: std::io::Error| {
-            Error::invalid(format!("cannot listen on {place}: {e}; choose another --port or --host"))
-        };
-        let addresses = (options.host.as_str(), options.port).to_socket_addrs().map_err(wrong)?;
-        let listener = std::net::TcpListener::bind(&addresses.collect::<Vec<_>>()[..]).map_err(wrong)?;
-        listener.set_nonblocking(true).map_err(wrong)?;
-        let address = listener.local_addr().map_err(wrong)?;
+        let http = Listener::bind(&options, options.port, Protocol::Http)?;
+        if options.grpc_port.is_some() && !cfg!(feature = "grpc") {
+            return Err(Error::invalid("this hadal was built without gRPC: build it with --features grpc"));
+        }
+        let grpc = options.grpc_port.map(|port| Listener::bind(&options, port, Protocol::Grpc)).transpose()?;
         let limits = options.limits;
         let app = App {
-            repository,
+            repository: Arc::new(repository),
             bodies: Bodies::new(limits.body, limits.memory, limits.body_time),
             metrics,
             token: options.token.as_deref().map(Token::new),
             log: if options.access_log { AccessLog::to(std::io::stderr()) } else { AccessLog::off() },
             time_limit: limits.answer_time.min(LONGEST),
             max_batch: options.batching.max_batch,
-            on_loopback: address.ip().is_loopback(),
+            on_loopback: http.address.ip().is_loopback(),
             draining: AtomicBool::new(false),
+            changing: Arc::default(),
         };
         let stopping = Arc::new(watch::Sender::new(false));
-        Ok(Server { listener, address, app: Arc::new(app), limits, tls, watch: options.watch, stopping })
+        Ok(Server { http, grpc, app: Arc::new(app), limits, watch: options.watch, stopping })
     }
 
     /// Serves a model that a program has made, beside those from files.
@@ -112,12 +154,17 @@ impl Server {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.http.address
     }
 
     /// The address as a URL.
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.tls.is_some() { "https" } else { "http" }, self.address)
+        self.http.url()
+    }
+
+    /// Where it listens for gRPC, if it does, as a URL.
+    pub fn grpc_url(&self) -> Option<String> {
+        self.grpc.as_ref().map(Listener::url)
     }
 
     /// What stops it.
@@ -161,8 +208,12 @@ impl Server {
     }
 
     async fn serve(self) -> Result<()> {
-        let Server { listener, app, limits, tls, watch, stopping, .. } = self;
-        let listener = TcpListener::from_std(listener).map_err(|e| Error::invalid(format!("cannot listen: {e}")))?;
+        let Server { http, grpc, app, limits, watch, stopping } = self;
+        let open = |listener: Listener| match TcpListener::from_std(listener.socket) {
+            Ok(socket) => Ok((socket, (listener.protocol, listener.tls))),
+            Err(e) => Err(Error::invalid(format!("cannot listen: {e}"))),
+        };
+        let listeners = [Some(open(http)?), grpc.map(open).transpose()?];
         let (loading, watched) = (app.clone(), app.clone());
         let mut loading = tokio::task::spawn_blocking(move || {
             loading.repository.unloaded().iter().try_for_each(|name| loading.repository.load(name))
@@ -172,13 +223,14 @@ impl Server {
         let most = limits.connections.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
         let open = Arc::new(Semaphore::new(most));
         let mut stopped = stopping.subscribe();
-        let admit = |stream: TcpStream, peer| match open.clone().try_acquire_owned() {
+        let admit = |stream: TcpStream, peer, spoken: Spoken| match open.clone().try_acquire_owned() {
             Ok(permit) => {
                 let stopped = stopping.subscribe();
-                let connection = connection(app.clone(), stream, peer, limits.clone(), tls.clone(), stopped);
+                let connection = connection(app.clone(), stream, peer, limits.clone(), spoken, stopped);
                 tokio::spawn(counted(app.clone(), permit, connection));
             }
-            Err(_) => turn_away(&stream),
+            Err(_) if spoken.0 == Protocol::Http => turn_away(&stream),
+            Err(_) => {}
         };
         let failure = loop {
             tokio::select! {
@@ -191,8 +243,8 @@ impl Server {
                         Err(_) => break Some(Error::invalid("loading the models panicked")),
                     }
                 }
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => admit(stream, peer),
+                (accepted, spoken) = accept(&listeners) => match accepted {
+                    Ok((stream, peer)) => admit(stream, peer, spoken.clone()),
                     // No files left, or a client that was gone already: others may do better in a moment.
                     Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
                 },
@@ -201,10 +253,12 @@ impl Server {
         app.draining.store(true, Relaxed);
         stopping.send_replace(true);
         // Whom the system has let in already is not turned away.
-        while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut Context::from_waker(Waker::noop())) {
-            admit(stream, peer);
+        for (listener, spoken) in listeners.iter().flatten() {
+            while let Poll::Ready(Ok((stream, peer))) = listener.poll_accept(&mut Context::from_waker(Waker::noop())) {
+                admit(stream, peer, spoken.clone());
+            }
         }
-        drop(listener);
+        drop(listeners);
         watching.inspect(|task| task.abort());
         // All permits are back when all connections are closed.
         let closed = tokio::time::timeout(limits.drain_time, open.acquire_many(most as u32)).await;
@@ -217,6 +271,22 @@ impl Server {
             }
         }
     }
+}
+
+/// The protocol of a connection, and whether it is encrypted.
+type Spoken = (Protocol, Option<Tls>);
+
+/// The next connection on any of the sockets.
+async fn accept(listeners: &[Option<(TcpListener, Spoken)>; 2]) -> (std::io::Result<(TcpStream, SocketAddr)>, &Spoken) {
+    std::future::poll_fn(|context| {
+        for (listener, spoken) in listeners.iter().flatten() {
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready((accepted, spoken));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// A connection that is counted, and holds its permit, while it lasts.
@@ -238,7 +308,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     limits: Limits,
-    tls: Option<Tls>,
+    (protocol, tls): Spoken,
     mut stopped: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
@@ -252,14 +322,31 @@ async fn connection(
         return;
     }
     match tls {
-        // In a box of their own: the state of requests is large, and idle clients have none.
-        None => Box::pin(requests(app, TokioIo::new(stream), peer, limits, stopped)).await,
+        None => spoken_on(protocol, app, TokioIo::new(stream), peer, limits, stopped).await,
         Some(tls) => {
             let shaken = Box::pin(tokio::time::timeout(limits.head_time, tls.accept(stream))).await;
             if let Ok(Ok(stream)) = shaken {
-                Box::pin(requests(app, TokioIo::new(stream), peer, limits, stopped)).await;
+                spoken_on(protocol, app, TokioIo::new(stream), peer, limits, stopped).await;
             }
         }
+    }
+}
+
+/// A connection that has begun. In a box of its own: the state of requests is large, and idle clients have none.
+fn spoken_on<S>(
+    protocol: Protocol,
+    app: Arc<App>,
+    stream: S,
+    peer: SocketAddr,
+    limits: Limits,
+    stopped: watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>>
+where
+    S: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    match protocol {
+        Protocol::Http => Box::pin(requests(app, stream, peer, limits, stopped)),
+        Protocol::Grpc => Box::pin(grpc::requests(app, stream, peer, limits, stopped)),
     }
 }
 
@@ -294,7 +381,7 @@ async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
 }
 
 /// Waits until a connection without a request may be closed because the server stops.
-async fn grace_over(stopped: &mut watch::Receiver<bool>) {
+pub async fn grace_over(stopped: &mut watch::Receiver<bool>) {
     stop_asked(stopped).await;
     tokio::time::sleep(GRACE).await;
 }

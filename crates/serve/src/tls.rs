@@ -17,18 +17,20 @@ mod with {
     pub struct Tls(TlsAcceptor);
 
     impl Tls {
-        /// Reads PEM files: a chain of certificates, the server's own first, and its private key.
-        pub fn read(chain: &Path, key: &Path) -> Result<Tls> {
+        /// Reads PEM files: a chain of certificates, the server's own first, and its private key. `protocol` is what is
+        /// spoken, by its name for ALPN.
+        pub fn read(chain: &Path, key: &Path, protocol: &str) -> Result<Tls> {
             let certificates = CertificateDer::pem_file_iter(chain)
                 .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
                 .map_err(|e| Error::file(chain, format!("holds no PEM certificates: {e}")))?;
             let secret = PrivateKeyDer::from_pem_file(key)
                 .map_err(|e| Error::file(key, format!("holds no PEM private key: {e}")))?;
             let provider = Arc::new(rustls_graviola::default_provider());
-            let config = ServerConfig::builder_with_provider(provider)
+            let mut config = ServerConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, secret))
                 .map_err(|e| Error::file(chain, format!("does not serve for HTTPS with {}: {e}", key.display())))?;
+            config.alpn_protocols = vec![protocol.into()];
             Ok(Tls(TlsAcceptor::from(Arc::new(config))))
         }
 
@@ -52,7 +54,7 @@ mod without {
 
     impl Tls {
         /// Refuses.
-        pub fn read(_: &Path, _: &Path) -> Result<Tls> {
+        pub fn read(_: &Path, _: &Path, _: &str) -> Result<Tls> {
             Err(Error::invalid(
                 "this hadal was built without HTTPS: build it with --features tls, or put a proxy before it",
             ))

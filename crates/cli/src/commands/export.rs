@@ -25,7 +25,13 @@ print('onnxruntime ' + onnxruntime.__version__)
 /// Writes the file, and compares it with the model if asked to.
 pub fn run(options: Options) -> Result<()> {
     let trained = Trained::read(&options.model)?;
-    let export = Export::new([("input", meta(&trained, options.batch))]);
+    // The names under which the server gives the same.
+    let output = match (trained.labels.is_empty(), trained.preprocessing.scale()) {
+        (false, _) => "logits",
+        (true, None) => "prediction",
+        (true, Some(_)) => "standardized",
+    };
+    let export = Export::new([("input", meta(&trained, options.batch))]).outputs([output]);
     let export = match options.dynamic_batch {
         true => export.dynamic_batch(),
         false => export,
@@ -33,7 +39,8 @@ pub fn run(options: Options) -> Result<()> {
     let export = export
         .metadata("hadal.architecture", &trained.name)
         .metadata("hadal.labels", json(&trained.labels)?)
-        .metadata("hadal.preprocessing", json(&trained.preprocessing)?);
+        .metadata("hadal.preprocessing", json(&trained.preprocessing)?)
+        .metadata("hadal.manifest", json(&trained.manifest)?);
     export.to_file(&options.output, &|x| attempt(|| vec![trained.model.forward(&x[0])]))?;
     say!("{} written to {}", trained.name, options.output.display());
     if options.verify {

@@ -3,7 +3,7 @@
 use crate::args::Serve as Arguments;
 use crate::console::say;
 use hadal::{Error, Result};
-use hadal_serve::{Batching, Limits, Options, Server};
+use hadal_serve::{Batching, Limits, Options, Rounding, Server};
 use std::path::Path;
 
 /// The variable that holds the token where no file does.
@@ -15,6 +15,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         models: arguments.models,
         host: arguments.host,
         port: arguments.port,
+        grpc_port: arguments.grpc_port,
+        rounding: if arguments.exact { Rounding::Exact } else { Rounding::Inference },
         batching: Batching { max_batch: arguments.max_batch, delay: arguments.batch_delay, queue: arguments.queue },
         limits: Limits {
             body: arguments.max_body,
@@ -30,7 +32,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
         watch: arguments.watch,
         access_log: !arguments.no_access_log,
     })?;
-    say!("listening on {}; Ctrl-C stops", server.url());
+    let grpc = server.grpc_url().map_or(String::new(), |url| format!(" and {url}"));
+    say!("listening on {}{grpc}; Ctrl-C stops", server.url());
     server.run_until_signal()
 }
 

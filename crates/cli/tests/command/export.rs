@@ -28,8 +28,11 @@ fn a_trained_model_is_written_and_verified() {
     let model = Model::load(folder.0.join("model.onnx")).unwrap();
     let Some(Type::Tensor { shape: Some(shape), .. }) = &model.inputs()[0].r#type else { panic!("no shape") };
     assert_eq!(shape[0], Dimension::Named("batch".into()));
-    let labels = model.metadata().iter().find(|(key, _)| key == "hadal.labels").map(|(_, text)| text.as_str());
-    assert_eq!(labels, Some(r#"["no","yes"]"#));
+    let stored = |key: &str| model.metadata().iter().find(|(found, _)| found == key).map(|(_, text)| text.as_str());
+    assert_eq!(stored("hadal.labels"), Some(r#"["no","yes"]"#));
+    assert!(stored("hadal.preprocessing").unwrap().starts_with(r#"{"kind":"table","encoder":"#));
+    assert!(stored("hadal.manifest").unwrap().contains(r#""recipe":"#));
+    assert_eq!(model.outputs()[0].name, "logits");
     for source in ["DIR/run/model.safetensors", "DIR/model.onnx"] {
         let output = folder.run(&["graph", source, "-o", "DIR/graph.svg"]);
         assert_eq!(words(&output, &folder), (Some(0), String::new()), "{source}");

@@ -26,11 +26,16 @@ fn it_answers_until_it_is_told_to_stop() {
     assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
     folder.write("token", "secret\n");
     let place = |name: &str| folder.0.join(name).to_str().unwrap().to_owned();
-    let mut server = hadal(&["serve", &place("net"), "--port", "0", "--token-file", &place("token")])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    // The same model as ONNX, with its labels and how images are prepared.
+    let exported = folder.run(&["export", "DIR/net/model.safetensors", "-o", "DIR/digits.onnx", "--dynamic-batch"]);
+    assert!(exported.status.success(), "{}", String::from_utf8_lossy(&exported.stderr));
+    let models = [place("net"), place("digits.onnx")];
+    let mut server =
+        hadal(&["serve", &models[0], &models[1], "--exact", "--port", "0", "--token-file", &place("token")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let address = line.strip_prefix("listening on http://").unwrap().split(';').next().unwrap().to_owned();
@@ -39,6 +44,12 @@ fn it_answers_until_it_is_told_to_stop() {
     let (status, body) = ask(&address, "secret", "GET /v2/models/net");
     let metadata: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status.as_str(), &metadata["platform"]), ("200", &"hadal_safetensors".into()));
+    let (status, body) = ask(&address, "secret", "GET /v2/models/digits");
+    let exported: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status.as_str(), &exported["platform"]), ("200", &"onnx".into()));
+    for part in ["inputs", "outputs", "parameters"] {
+        assert_eq!(exported[part], metadata[part]);
+    }
     assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
     let ended = server.wait_with_output().unwrap();
     assert_eq!(ended.status.code(), Some(0));
@@ -47,7 +58,7 @@ fn it_answers_until_it_is_told_to_stop() {
     let last = log.last().unwrap();
     assert_eq!(
         (&last["path"], &last["status"], &last["model"]),
-        (&"/v2/models/net".into(), &200.into(), &"net".into())
+        (&"/v2/models/digits".into(), &200.into(), &"digits".into())
     );
     assert!(log.iter().any(|line| line["status"] == 401));
 }
@@ -65,6 +76,12 @@ fn what_it_cannot_serve_it_says() {
             2,
             "error: invalid value '5' for '--batch-delay <TIME>': expected a time with its unit, such as 500us, 2ms or 30s\n\n\
              For more information, try '--help'.",
+        ),
+        #[cfg(not(feature = "grpc"))]
+        (
+            &["DIR/broken.safetensors", "--port", "0", "--grpc-port", "0"],
+            1,
+            "error: this hadal was built without gRPC: build it with --features grpc",
         ),
         (
             &["DIR/broken.safetensors", "--port", "0"],

@@ -5,10 +5,9 @@
 
 use crate::data::{Data, Strings};
 use crate::datatype::Datatype;
-use crate::protocol::{binary, json};
+use crate::protocol::{binary, checks, json};
 use crate::refusal::Refusal;
-use crate::servable::{Port, Signature};
-use hadal::closest;
+use crate::servable::Signature;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -137,12 +136,12 @@ pub fn decode(signature: &Signature, header_length: Option<usize>, body: &[u8]) 
     })?;
     let mut inputs: Vec<Option<Data>> = vec![None; signature.inputs.len()];
     for input in &head.inputs {
-        let place = find(&signature.inputs, &input.name, "input")?;
+        let place = checks::find(&signature.inputs, &input.name, "input")?;
         let port = &signature.inputs[place];
         if inputs[place].is_some() {
             return Err(Refusal::bad(format!("input {:?} is given twice", port.name)));
         }
-        let datatype = check(port, input, signature.batched)?;
+        let datatype = checks::check(port, &input.datatype, &input.shape, signature.batched)?;
         let wrong = |problem| Refusal::bad(format!("input {:?}: {problem}", port.name));
         inputs[place] = Some(match (input.parameters.binary_data_size, input.data) {
             (Some(_), Some(_)) => return Err(wrong("both `data` and `binary_data_size` are given".to_owned())),
@@ -165,27 +164,7 @@ pub fn decode(signature: &Signature, header_length: Option<usize>, body: &[u8]) 
     if !rest.is_empty() {
         return Err(Refusal::bad(format!("{} bytes of binary data are left that no input claims", rest.len())));
     }
-    Ok(Request { inputs: complete(signature, inputs)?, outputs: wanted(signature, &head)?, id: head.id })
-}
-
-/// All inputs, or a word about the first that lacks.
-fn complete(signature: &Signature, inputs: Vec<Option<Data>>) -> Result<Vec<Data>, Refusal> {
-    let inputs: Vec<Data> = inputs
-        .into_iter()
-        .zip(&signature.inputs)
-        .map(|(data, port)| {
-            data.ok_or_else(|| Refusal::bad(format!("input {:?} is missing; it is {}", port.name, forms(port))))
-        })
-        .collect::<Result<_, _>>()?;
-    if let (true, Some(first)) = (signature.batched, inputs.first()) {
-        let samples = first.shape()[0];
-        if let Some(other) = inputs.iter().position(|data| data.shape()[0] != samples) {
-            let (a, b) = (&signature.inputs[0].name, &signature.inputs[other].name);
-            let found = inputs[other].shape()[0];
-            return Err(Refusal::bad(format!("input {a:?} has {samples} samples, but {b:?} has {found}")));
-        }
-    }
-    Ok(inputs)
+    Ok(Request { inputs: checks::complete(signature, inputs)?, outputs: wanted(signature, &head)?, id: head.id })
 }
 
 /// A body that is nothing but the bytes of the model's one input.
@@ -231,56 +210,10 @@ fn wanted(signature: &Signature, head: &Head) -> Result<Vec<Wanted>, Refusal> {
         return Ok((0..signature.outputs.len()).map(|output| Wanted { output, binary, classes: None }).collect());
     }
     let wanted = |output: &Output| {
-        let place = find(&signature.outputs, &output.name, "output")?;
-        let classes = output.parameters.classification.filter(|&k| k > 0);
-        if classes.is_some() && signature.outputs[place].forms[0].shape.len() < 2 {
-            return Err(Refusal::bad(format!("output {:?} has no axis of classes", output.name)));
-        }
+        let (place, classes) = checks::output(signature, &output.name, output.parameters.classification)?;
         Ok(Wanted { output: place, binary: output.parameters.binary_data.unwrap_or(binary), classes })
     };
     head.outputs.iter().map(wanted).collect()
-}
-
-fn find(ports: &[Port], name: &str, kind: &str) -> Result<usize, Refusal> {
-    ports.iter().position(|port| port.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
-        let meant = closest(name, &known).map_or("; it".into(), |meant| format!("; did you mean {meant:?}? It"));
-        let name = name.chars().take(100).collect::<String>();
-        Refusal::bad(format!("the model has no {kind} {name:?}{meant} has {}", quoted(&known)))
-    })
-}
-
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-}
-
-fn forms(port: &Port) -> String {
-    port.forms.iter().map(|form| form.to_string()).collect::<Vec<_>>().join(", or ")
-}
-
-/// The type of an input whose type and shape the model takes.
-fn check(port: &Port, input: &Input, batched: bool) -> Result<Datatype, Refusal> {
-    let Some(datatype) = Datatype::parse(&input.datatype) else {
-        let found = input.datatype.chars().take(100).collect::<String>();
-        let message = format!("input {:?}: there is no datatype {found:?}; there are {}", port.name, Datatype::names());
-        return Err(Refusal::bad(message));
-    };
-    let shape = &input.shape;
-    if !port.forms.iter().any(|form| form.fits(datatype, shape)) {
-        let fix = match port.forms.iter().find(|form| form.fits(datatype, &[&[1], &shape[..]].concat())) {
-            Some(_) if batched => "; the first axis is that of the samples: put a 1 before the shape",
-            _ => "",
-        };
-        let message = format!("input {:?} is {}, got {datatype} of shape {shape:?}{fix}", port.name, forms(port));
-        return Err(Refusal::bad(message));
-    }
-    if batched && shape.first() == Some(&0) {
-        return Err(Refusal::bad(format!("input {:?} has shape {shape:?}: there are no samples in it", port.name)));
-    }
-    if shape.iter().try_fold(1usize, |n, &size| n.checked_mul(size)).is_none() {
-        return Err(Refusal::bad(format!("input {:?}: nothing has shape {shape:?}", port.name)));
-    }
-    Ok(datatype)
 }
 
 #[cfg(test)]

@@ -30,11 +30,7 @@ pub fn encode(
     body.extend(b",\"outputs\":[");
     let mut data_after = Vec::new();
     for (i, wanted) in wanted.iter().enumerate() {
-        let tensor = &outputs[wanted.output];
-        let data = match wanted.classes {
-            Some(k) => classes(tensor, k, &signature.labels),
-            None => Data::Numbers(tensor.clone()),
-        };
+        let data = chosen(signature, wanted, outputs);
         let comma = if i > 0 { "," } else { "" };
         let port = &signature.outputs[wanted.output];
         let (name, datatype, shape) = (text(&port.name), data.sent_as(port.forms[0].datatype), data.shape());
@@ -54,6 +50,15 @@ pub fn encode(
     let header_length = wanted.iter().any(|wanted| wanted.binary).then_some(body.len());
     body.extend(data_after);
     Encoded { body, header_length }
+}
+
+/// What is wanted of the outputs.
+pub fn chosen(signature: &Signature, wanted: &Wanted, outputs: &[Tensor]) -> Data {
+    let tensor = &outputs[wanted.output];
+    match wanted.classes {
+        Some(k) => classes(tensor, k, &signature.labels),
+        None => Data::Numbers(tensor.clone()),
+    }
 }
 
 /// The `k` greatest values along the last axis as `value:index:label`, greatest first.

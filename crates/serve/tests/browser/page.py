@@ -57,7 +57,7 @@ def check(page, url, file):
     page.fill("#token", "secret")
     page.locator("#token").dispatch_event("change")
     page.wait_for_selector("#model option", state="attached")
-    assert page.locator("#model option").all_inner_texts() == ["digits"]
+    assert page.locator("#model option").all_inner_texts() == ["digits", "exported"]
     said.clear()  # the browser reports the 401
 
     draw(page, [(0.52, 0.15), (0.5, 0.85)])
@@ -78,6 +78,15 @@ def check(page, url, file):
     answer = json.load(urllib.request.urlopen(request))["probabilities"]
     assert shown[0] == [entry["label"] for entry in answer]
     assert all(abs(a - 100 * b["probability"]) < 0.051 for a, b in zip(shown[1], answer)), (shown, answer)
+
+    # The same model as ONNX has the same labels, and nearly the same probabilities.
+    page.click("#clear")
+    page.select_option("#model", "exported")
+    page.set_input_files("#file", [])
+    page.set_input_files("#file", file)
+    exported = classes(page)
+    assert exported[0][0] == shown[0][0] and abs(exported[1][0] - shown[1][0]) < 0.11, (shown, exported)
+    page.select_option("#model", "digits")
 
     # Dropped.
     page.click("#clear")
@@ -106,7 +115,9 @@ def main():
         file = f"{folder}/seven.png"
         seven = lambda x, y: 255 if (4 <= y < 7 and 7 <= x < 21) or (y >= 7 and abs(x - (21 - (y - 4) * 0.45)) < 2 and y < 24) else 0
         open(file, "wb").write(png([[seven(x, y) for x in range(28)] for y in range(28)]))
-        command = [HADAL, "serve", f"{folder}/digits", "--port", "0", "--no-access-log"]
+        export = [HADAL, "export", f"{folder}/digits/model.safetensors", "-o", f"{folder}/exported.onnx", "--dynamic-batch"]
+        subprocess.run(export, check=True, capture_output=True)
+        command = [HADAL, "serve", f"{folder}/digits", f"{folder}/exported.onnx", "--port", "0", "--no-access-log"]
         environment = {**os.environ, "HADAL_TOKEN": "secret"}
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         try:

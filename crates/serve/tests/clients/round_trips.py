@@ -116,6 +116,12 @@ def check(address, folder):
     pixels = np.random.default_rng(1).integers(0, 256, (2, 1, 28, 28), np.uint8)
     files = np.array([png(image[0]) for image in pixels], np.object_)
     assert same(infer(client, pixels)[0], infer(client, files)[0])
+    # The same model as ONNX: labels and preprocessing came along.
+    for ours, exported in zip(infer(client, files), infer(client, files, name="exported")):
+        assert np.abs(ours - exported).max() < 1e-5
+    _, of_exported = infer(client, x, classes=3, name="exported")
+    named = lambda classes: [entry.decode().split(":")[1:] for entry in classes.flat]
+    assert named(of_exported) == named(classes)
     # Mistakes.
     refused(lambda: infer(client, x[:, 0]), "FP32 of shape [-1, 1, 28, 28]")
     refused(lambda: infer(client, x, name="digit"), "did you mean")
@@ -139,7 +145,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         train = [HADAL, "train", "digits", "--model", "mlp", "--epochs", "1", "--limit", "2000", "--out", f"{folder}/digits"]
         subprocess.run(train, check=True, capture_output=True)
-        command = [HADAL, "serve", f"{folder}/digits", "--port", "0", "--no-access-log"]
+        export = [HADAL, "export", f"{folder}/digits/model.safetensors", "-o", f"{folder}/exported.onnx", "--dynamic-batch"]
+        subprocess.run(export, check=True, capture_output=True)
+        models = [f"{folder}/digits", f"{folder}/exported.onnx"]
+        command = [HADAL, "serve", *models, "--port", "0", "--no-access-log"]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             address = re.search(r"http://(\S+);", server.stdout.readline())[1]

@@ -1,8 +1,9 @@
 //! What clients may take, and who they must be.
 
-use super::models::{Folder, Wide, gate, number, write_images};
+use super::models::{Folder, Wide, gate, image, number, write_images};
 use super::{options, start};
 use hadal_serve::{Batching, Limits, Server};
+use serde_json::json;
 use std::time::Duration;
 
 /// Waits until a line of the metrics stands there.
@@ -71,6 +72,75 @@ fn bodies_together_have_a_limit() {
     assert_eq!(waiting.receive().unwrap().status, 200);
     drop(open);
     assert_eq!(server.client().post("/v2/models/gate/infer", &padded).status, 200);
+}
+
+#[test]
+fn small_files_that_become_large() {
+    let folder = Folder::new();
+    write_images(&folder.path("net.safetensors"), 1);
+    let mut options = options(&[&folder.argument("net.safetensors")]);
+    options.limits = Limits { body: 100_000, ..Limits::default() };
+    let server = start(Server::bind(options).unwrap());
+    let ask = |files: usize| {
+        let file = image(1, 1);
+        let file = [&(file.len() as u32).to_le_bytes()[..], &file].concat();
+        let parameters = json!({ "binary_data_size": files * file.len() });
+        let input = json!({ "name": "input", "shape": [files], "datatype": "BYTES", "parameters": parameters });
+        let head = json!({ "inputs": [input] }).to_string();
+        let length = head.len().to_string();
+        let headers = [("inference-header-content-length", length.as_str())];
+        server.client().post_with("/v2/models/net/infer", &headers, [head.as_bytes(), &file.repeat(files)].concat())
+    };
+    assert_eq!(ask(390).status, 200);
+    // 8 × 8 pixels of four bytes each.
+    let error = ask(391).error(413);
+    assert!(
+        error.contains("the inputs take 100096 bytes as the model reads them, more than the limit of 100000"),
+        "{error}"
+    );
+}
+
+#[test]
+fn answers_that_nobody_reads_have_a_limit() {
+    let mut options = options(&[]);
+    options.limits = Limits { body: 1000, memory: 20_000_000, ..Limits::default() };
+    let server = Server::bind(options).unwrap();
+    server.add("wide", Wide::new()).unwrap();
+    let server = start(server);
+    let body = number(1.0);
+    let mut client = server.client();
+    client.head("POST", "/v2/models/wide/infer", &[("content-length", &body.len().to_string())]).unwrap();
+    client.send(body.as_bytes()).unwrap();
+    until(&server, "hadal_requests_total{model=\"wide\",code=\"200\"} 1");
+    // Sixteen million bytes wait for the first client.
+    let answer = server.client().post("/v2/models/wide/infer", &body);
+    assert!(answer.error(503).contains("read or answered take all the memory"));
+    drop(client);
+    while server.client().post("/v2/models/wide/infer", &body).status != 200 {}
+}
+
+#[test]
+fn models_are_not_changed_by_just_anybody() {
+    let folder = Folder::new();
+    write_images(&folder.path("net.safetensors"), 1);
+    let open = |token: Option<&str>| {
+        let mut options = options(&[&folder.argument("net.safetensors")]);
+        options.host = "0.0.0.0".into();
+        options.token = token.map(str::to_owned);
+        let mut server = start(Server::bind(options).unwrap());
+        server.address.set_ip([127, 0, 0, 1].into());
+        server
+    };
+    let server = open(None);
+    for change in ["load", "unload"] {
+        let error = server.client().post(&format!("/v2/repository/models/net/{change}"), "").error(403);
+        assert!(error.contains("only where the server asks for a token"), "{error}");
+    }
+    assert_eq!(server.client().get("/v2/models/net/ready").status, 200);
+    let server = open(Some("secret"));
+    let token = [("authorization", "Bearer secret")];
+    assert_eq!(server.client().post_with("/v2/repository/models/net/unload", &token, "").status, 200);
+    server.client().post("/v2/repository/models/net/load", "").error(401);
 }
 
 #[test]

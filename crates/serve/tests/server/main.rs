@@ -1,6 +1,8 @@
 //! The server as clients meet it: over a real socket.
 
 mod client;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod hostile;
 mod inference;
 mod limits;

@@ -1,9 +1,9 @@
 //! Requests for inference made of arbitrary bytes.
 #![no_main]
 
-#[path = "../tests/seeds/decode.rs"]
-mod decode;
+#[path = "../../crates/serve/tests/seeds/request.rs"]
+mod request;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    decode::check(bytes);
+    request::check(bytes);
 });

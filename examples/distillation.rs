@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hadal --example distillation`
 
+use hadal::data::transforms::Pipeline;
 use hadal::data::{ImageSet, Loader, Split, digits};
 use hadal::prelude::*;
 
@@ -14,7 +15,8 @@ fn main() -> Result<()> {
 /// The accuracy of a student that saw labels alone, and of one that heard a teacher.
 pub fn run(train: ImageSet, test: ImageSet, epochs: usize) -> Result<(f64, f64)> {
     manual_seed(0);
-    let (train, test) = (Loader::new(train, 64).shuffle(0), Loader::new(test, 256));
+    let loader = |set, batch| Loader::new(set, batch).transform(Pipeline::new());
+    let (train, test) = (loader(train, 64).shuffle(0), loader(test, 256));
 
     let teacher = Sequential::new()
         .add(Conv2d::new(1, 16, 3).stride(2))

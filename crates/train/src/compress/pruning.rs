@@ -102,6 +102,7 @@ impl Callback for Pruning {
 mod tests {
     use super::*;
     use crate::{Compile, Fit};
+    use hadal_data::transforms::Pipeline;
     use hadal_data::{ImageSet, Loader, Split, digits};
     use hadal_nn::layers::{Conv2d, Flatten, Linear, Relu};
     use hadal_nn::losses::cross_entropy;
@@ -112,7 +113,7 @@ mod tests {
         let mut set: ImageSet = digits::load(Split::Train, 0);
         set.images.truncate(samples * digits::PIXELS);
         set.labels.truncate(samples);
-        Loader::new(set, 20)
+        Loader::new(set, 20).transform(Pipeline::new())
     }
 
     /// With momentum, an optimizer moves weights that have no gradient.

@@ -10,7 +10,8 @@ use hadal::train::compress::Quantized;
 pub struct Sensitivity {
     /// The value: see [`Ranges`].
     pub name: String,
-    /// The root of the mean squared difference of the outputs, of their own.
+    /// How far a sample's outputs are from what they were, relative to them: the median of the samples, since a few that lie
+    /// beyond all ranges would hide the others.
     pub error: f64,
     /// What is lost on the samples that were looked at.
     pub drop: f64,
@@ -20,8 +21,7 @@ pub struct Sensitivity {
 /// test data.
 pub fn sensitivities(trained: &Trained, ranges: &Ranges, measure: &Measure) -> Result<Vec<Sensitivity>> {
     let expected = trained.forward(&measure.first)?;
-    let (numbers, before) = (expected.to_f64_vec(), measure.score_of_first(&expected)?);
-    let size = numbers.iter().map(|x| x * x).sum::<f64>();
+    let before = measure.score_of_first(&expected)?;
     let mut order: Vec<String> = trained.model.named_parameters().into_iter().map(|(name, _)| name).collect();
     order.iter_mut().for_each(|name| name.truncate(name.rfind('.').unwrap_or(0)));
     let layer = |name: &str| name.rsplit_once('.').map_or(String::new(), |(layer, _)| layer.to_owned());
@@ -32,9 +32,22 @@ pub fn sensitivities(trained: &Trained, ranges: &Ranges, measure: &Measure) -> R
     let alone = |name: &String| {
         let range = Ranges::from([(name.clone(), ranges[name])]);
         let found = Quantized::new(&*trained.model, Int8::Static(range)).forward(&measure.first)?;
-        let apart = found.to_f64_vec().iter().zip(&numbers).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
         let drop = measure.drop(before, measure.score_of_first(&found)?);
-        Ok(Sensitivity { name: layer(name), error: (apart / size.max(f64::MIN_POSITIVE)).sqrt(), drop })
+        Ok(Sensitivity { name: layer(name), error: median_error(&found, &expected), drop })
     };
     inputs.into_iter().map(alone).collect()
+}
+
+fn median_error(found: &Tensor, expected: &Tensor) -> f64 {
+    let samples = expected.shape()[0].max(1);
+    let (found, expected) = (found.to_f64_vec(), expected.to_f64_vec());
+    let each = (expected.len() / samples).max(1);
+    let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
+    let error = |(a, b): (&[f64], &[f64])| {
+        let apart = norm(&mut a.iter().zip(b).map(|(a, b)| a - b));
+        apart / norm(&mut b.iter().copied()).max(f64::MIN_POSITIVE)
+    };
+    let mut errors: Vec<f64> = found.chunks(each).zip(expected.chunks(each)).map(error).collect();
+    errors.sort_by(f64::total_cmp);
+    errors.get(errors.len() / 2).copied().unwrap_or(0.0)
 }

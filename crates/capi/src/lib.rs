@@ -195,9 +195,10 @@ pub unsafe extern "C" fn hadal_model_run(
         let invalid = |e: Error| Failure(INVALID_ARGUMENT, e.to_string());
         let name =
             |i: usize| model.inputs.get(i).map_or(format!("input {i}"), |port| format!("input `{}`", port.text()));
-        // SAFETY: the caller's promise.
         let tensor = |(i, input)| {
-            unsafe { input_tensor(input) }.map_err(|e| invalid(Error::invalid(format!("{}: {e}", name(i)))))
+            // SAFETY: the caller's promise.
+            let tensor = unsafe { input_tensor(input) };
+            tensor.map_err(|e| invalid(Error::invalid(format!("{}: {e}", name(i)))))
         };
         let tensors = inputs.iter().enumerate().map(tensor).collect::<Result<Vec<Tensor>, Failure>>()?;
         model.predictor.check(&tensors).map_err(invalid)?;

@@ -132,7 +132,7 @@ impl Predictor {
         let sample = trained.preprocessing.shape();
         let dtype = trained.model.input_dtype();
         let one = Meta::new([1].into_iter().chain(sample.iter().copied()).collect::<Vec<_>>(), dtype);
-        let metas = no_grad(|| shapes(&[one], &|x| Ok(results(&trained, &x[0])?)))?;
+        let metas = no_grad(|| shapes(&[one], &|x| results(&trained, &x[0])))?;
         let classes = trained.labels.len();
         if classes > 0 && metas[0].shape.last() != Some(&classes) {
             let message = format!("has {classes} labels, but its output has shape {}", metas[0].shape);

@@ -59,7 +59,10 @@ impl Compiler {
         // Beside the test's own folder `deps`, where cargo puts the library of the example `hadal`.
         let libraries = std::env::current_exe().unwrap().parent().unwrap().with_file_name("examples");
         let there = ["libhadal.so", "libhadal.dylib"].iter().any(|library| libraries.join(library).exists());
-        assert!(there, "cargo builds the library for all tests together: `cargo test -p hadal-capi`, or add --examples");
+        assert!(
+            there,
+            "cargo builds the library for all tests together: `cargo test -p hadal-capi`, or add --examples"
+        );
         let libraries = libraries.to_str().unwrap();
         let rpath = format!("-Wl,-rpath,{libraries}");
         let link = ["-std=c99", "-L", libraries, "-lhadal", &rpath, "-o", name];

@@ -27,6 +27,7 @@ fn trained(folder: &Folder) -> PathBuf {
         labels: ["tern", "gull", "skua"].map(String::from).to_vec(),
         preprocessing: json!({ "kind": "image", "channels": 1, "height": 12, "width": 12, "mean": [0.5], "std": [0.25] }),
         manifest: json!({}),
+        compression: json!(null),
         tensors: state_dict(&*model),
     };
     let path = folder.file("birds.safetensors");

@@ -151,10 +151,7 @@ impl Predictor {
             Preprocessing::Image { .. } => Some(trained.preprocessing.image()?.1),
             _ => None,
         };
-        let mut graphs = Graphs::default();
-        if execution == Execution::Inference {
-            graphs.for_inference();
-        }
+        let graphs = trained.graphs(execution == Execution::Inference);
         Ok(Predictor { model: Kind::Trained { trained, graphs, pixels }, inputs, outputs })
     }
 

@@ -89,13 +89,23 @@ impl Trained {
         let tensors = if compression.is_some() { unpack(file.tensors)? } else { file.tensors };
         load_state_dict(&*model, &tensors, Strictness::Strict)?;
         model.eval();
-        let graphs = compression.as_ref().and_then(Compression::int8).map(|int8| {
-            let mut graphs = Graphs::default();
-            graphs.quantize(int8);
-            graphs
-        });
         let (name, labels, manifest) = (architecture.name, file.labels, file.manifest);
-        Ok(Trained { model, name, labels, preprocessing, manifest, compression, graphs })
+        let bytes = compression.as_ref().is_some_and(|compression| compression.int8().is_some());
+        let mut trained = Trained { model, name, labels, preprocessing, manifest, compression, graphs: None };
+        trained.graphs = bytes.then(|| trained.graphs(false));
+        Ok(trained)
+    }
+
+    /// For functions that call the model: graphs of bytes if the model was compressed so, and others for inference if
+    /// that is wanted, which rounds otherwise than the model does.
+    pub fn graphs(&self, inference: bool) -> Graphs {
+        let mut graphs = Graphs::default();
+        match self.compression.as_ref().and_then(Compression::int8) {
+            Some(int8) => graphs.quantize(int8),
+            None if inference => graphs.for_inference(),
+            None => (),
+        }
+        graphs
     }
 
     /// What the model makes of a batch, without a tape: logits, or standardized numbers.

@@ -30,10 +30,7 @@ impl TrainedModel {
         let own = Form { datatype: Datatype::of(trained.model.input_dtype()), shape };
         let own = Port { name: "input".into(), forms: vec![own] };
         let preparation = Preparation::new(preprocessing, &own).map_err(|e| Error::file(path, e))?;
-        let mut graphs = Graphs::default();
-        if rounding == Rounding::Inference {
-            graphs.for_inference();
-        }
+        let graphs = trained.graphs(rounding == Rounding::Inference);
         let classes = !trained.labels.is_empty();
         let signature = Signature {
             platform: "hadal_safetensors".into(),

@@ -13,7 +13,7 @@ use hadal::format::model_file::ModelFile;
 use hadal::prelude::*;
 use hadal::train::compress::{Calibration, calibrate};
 use hadal::{Compression, Trained};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Every method by name, from the one that changes least.
 const METHODS: [&str; 5] = ["f16", "bf16", "int8-weights", "int8-dynamic", "int8-static"];
@@ -74,13 +74,13 @@ pub fn run(options: Options) -> Result<()> {
         "metric": measure.metric(),
         "max_drop": options.max_drop,
         "target_size": options.target_size,
-        "candidates": candidates.iter().map(|candidate| Value::from(json!({
+        "candidates": candidates.iter().map(|candidate| json!({
             "method": candidate.name,
             "bytes": candidate.size,
             "milliseconds": candidate.milliseconds,
             measure.metric(): candidate.score,
             "drop": drop(candidate),
-        }))).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
         "layers": layers.iter().map(|layer| json!({
             "reads": layer.name,
             "error": layer.error,

@@ -74,8 +74,8 @@ impl Pruning {
                     Method::Structured { n, axis } => each(&|weight| ln_structured(weight, share, n, axis))?,
                 };
             }
-            let masked = self.params.iter().zip(&weights).zip(&self.masks);
-            masked.map(|((param, weight), mask)| param.set(&weight.try_mul(mask)?)).collect()
+            let mut masked = self.params.iter().zip(&weights).zip(&self.masks);
+            masked.try_for_each(|((param, weight), mask)| param.set(&weight.try_mul(mask)?))
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calibration::{Calibration, Histogram};
 use crate::metrics::Metric;
-use hadal_core::compile::{Graphs, Int8, Ranges};
+use hadal_core::compile::{Graphs, Int8, Ranges, Visit};
 use hadal_core::{DType, Error, ModuleExt, Result, Tensor, attempt, no_grad};
 use hadal_data::Loader;
 use hadal_nn::Layer;
@@ -60,7 +60,8 @@ pub fn calibrate<M: Layer + ?Sized>(model: &M, data: &Loader, calibration: Calib
             return;
         }
         let (low, high) = entry(&mut extremes, name);
-        x.iter().filter(|x| x.is_finite()).for_each(|&x| (*low, *high) = (low.min(x), high.max(x)));
+        let finite = numbers(x).into_iter().filter(|x| x.is_finite());
+        finite.for_each(|x| (*low, *high) = (low.min(x), high.max(x)));
     })?;
     if learned.is_empty() && extremes.is_empty() {
         let message = "found nothing to quantize: the data is empty, or the model has no convolution or dense layer";
@@ -71,7 +72,7 @@ pub fn calibrate<M: Layer + ?Sized>(model: &M, data: &Loader, calibration: Calib
         let mut histograms: HashMap<String, Histogram> = extremes.into_iter().map(histogram).collect();
         observe(model, data, &mut |name, x, _| {
             if let Some(histogram) = histograms.get_mut(name).filter(|histogram| histogram.low < histogram.high) {
-                histogram.add(x);
+                histogram.add(&numbers(x));
             }
         })?;
         extremes = histograms.into_iter().map(|(name, histogram)| (name, histogram.range(calibration))).collect();
@@ -88,20 +89,14 @@ fn entry<'a>(ranges: &'a mut Ranges, name: &str) -> &'a mut (f32, f32) {
 }
 
 /// Shows the values whose ranges are needed, for every batch, with those that were learned.
-fn observe<M: Layer + ?Sized>(
-    model: &M,
-    data: &Loader,
-    visit: &mut dyn FnMut(&str, &[f32], Option<(f32, f32)>),
-) -> Result<()> {
+fn observe<M: Layer + ?Sized>(model: &M, data: &Loader, visit: Visit) -> Result<()> {
     let graphs = Graphs::default();
-    no_grad(|| {
-        data.epoch(0).try_for_each(|batch| {
-            let forward = |x: &[Tensor]| Ok(vec![attempt(|| model.forward(&x[0]))?]);
-            graphs.observe(&[&batch?.input], &forward, &mut |name, x, learned| {
-                visit(name, &x.to_dtype(DType::F32).to_vec::<f32>(), learned);
-            })
-        })
-    })
+    let forward = |x: &[Tensor]| Ok(vec![attempt(|| model.forward(&x[0]))?]);
+    no_grad(|| data.epoch(0).try_for_each(|batch| graphs.observe(&[&batch?.input], &forward, &mut *visit)))
+}
+
+fn numbers(x: &Tensor) -> Vec<f32> {
+    x.to_dtype(DType::F32).to_vec()
 }
 
 impl<'a, M: Layer + ?Sized> Quantized<'a, M> {

@@ -1,4 +1,5 @@
-"""W11: from nothing to the first prediction of W5's model, in a fresh process: `cold_start.py PEER [ONNX FILE]`.
+"""W11: from nothing to the first prediction, in a fresh process: `cold_start.py PEER [FILE]`. Without a file, or with one of
+W5's model for onnxruntime, the model is W5's; PyTorch reads safetensors files of W5's model and of ResNet-18.
 
 Prints the greatest memory that the process had, in KiB, and what it ran."""
 import sys
@@ -6,7 +7,41 @@ import sys
 sys.path.pop(0)  # torch.py and jax.py beside this file are not what is to be imported
 PEER = sys.argv[1]
 
-if PEER == "torch":
+if PEER == "torch" and len(sys.argv) > 2:
+    import json
+    import mmap
+    import struct
+    import torch
+    from torch import nn
+    if not sys.argv[2].endswith(".safetensors"):
+        raise SystemExit("PyTorch does not run ONNX files")
+    file = open(sys.argv[2], "rb")
+    length, = struct.unpack("<Q", file.read(8))
+    header = json.loads(file.read(length))
+    data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    types = {"F32": torch.float32, "I64": torch.int64}
+
+    def tensor(entry):
+        begin, end = entry["data_offsets"]
+        count = (end - begin) // types[entry["dtype"]].itemsize
+        flat = torch.frombuffer(data, dtype=types[entry["dtype"]], count=count, offset=8 + length + begin)
+        return flat.reshape(entry["shape"])
+
+    state = {name: tensor(entry) for name, entry in header.items() if name != "__metadata__"}
+    with torch.device("meta"):
+        if "fc.weight" in state:
+            from torchvision.models import resnet18
+            model, shape = resnet18(), (1, 3, 224, 224)
+        else:
+            model = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+            shape = (1, 1, 28, 28)
+    model.load_state_dict(state, assign=True)
+    with torch.inference_mode():
+        answer = int(model.eval()(torch.ones(shape)).argmax())
+    version = torch.__version__
+elif len(sys.argv) > 2 and PEER != "onnxruntime":
+    raise SystemExit(f"{PEER} reads no model files here")
+elif PEER == "torch":
     import torch
     from torch import nn
     model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)).eval()
@@ -32,8 +67,12 @@ elif PEER == "keras":
 elif PEER == "onnxruntime":
     import numpy as np
     import onnxruntime
+    if not sys.argv[2].endswith(".onnx"):
+        raise SystemExit("onnxruntime runs ONNX files")
     session = onnxruntime.InferenceSession(sys.argv[2], providers=["CPUExecutionProvider"])
-    answer = int(session.run(None, {"input": np.random.randn(1, 784).astype("f")})[0].argmax())
+    given = session.get_inputs()[0]
+    shape = [size if isinstance(size, int) else 1 for size in given.shape]
+    answer = int(session.run(None, {given.name: np.random.randn(*shape).astype("f")})[0].argmax())
     version = onnxruntime.__version__
 else:
     raise SystemExit(f"no cold start of `{PEER}`")

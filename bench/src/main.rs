@@ -109,7 +109,10 @@ enum Command {
     GrowthPoint(growth::Point),
     /// A prediction, in a process of its own.
     #[command(hide = true)]
-    ColdStart,
+    ColdStart {
+        /// The model's file; without, a small model with fresh weights.
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -148,7 +151,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let threads = if threads == 0 { std::thread::available_parallelism()?.get() } else { threads };
     hadal::set_threads(threads);
     match command {
-        Some(Command::ColdStart) => cold_start::process(),
+        Some(Command::ColdStart { file }) => cold_start::process(file.as_deref())?,
         Some(Command::GrowthPoint(point)) => point.process(),
         Some(Command::Bits { workloads, steps }) => bits::compare(&workloads::chosen(&workloads)?, steps, threads)?,
         Some(Command::Errors) => errors::print()?,
@@ -215,11 +218,11 @@ fn runners(
     let Comparison { python, peers, .. } = arguments;
     let cold = workload.measure == Measure::ColdStart;
     let mut runners: Vec<Box<dyn Runner>> =
-        vec![if cold { Box::new(Fresh::hadal()?) } else { Box::new(Hadal::new(workload)) }];
+        vec![if cold { Box::new(Fresh::hadal(&workload.name)?) } else { Box::new(Hadal::new(workload)) }];
     for name in &arguments.against {
         let started: Result<Box<dyn Runner>, _> = match cold {
             false if name == "hadal-compiled" => Hadal::compiled(workload).map(|hadal| Box::new(hadal) as _),
-            true => Fresh::peer(name, python, peers).map(|fresh| Box::new(fresh) as _),
+            true => Fresh::peer(&workload.name, name, python, peers).map(|fresh| Box::new(fresh) as _),
             false => Child::start(python, peers, name, &workload.name, threads).map(|child| Box::new(child) as _),
         };
         match started {

@@ -65,6 +65,10 @@ pub fn all() -> Vec<Workload> {
     all.extend(kernels::all());
     let about = "a fresh process to the first prediction of W5's model";
     all.push(Workload::new("W11_cold_start", about, Measure::ColdStart, || Box::new(crate::cold_start::predict)));
+    for (name, architecture, ..) in crate::cold_start::STORED {
+        let about = format!("a fresh process to the first prediction of `{architecture}` from a file");
+        all.push(Workload::new(name, about, Measure::ColdStart, || Box::new(crate::cold_start::predict)));
+    }
     all
 }
 

@@ -12,7 +12,8 @@ thread_local! {
 /// Runs `f`, and returns the mistake that an operation or layer in it finds instead of panicking: what a server or a
 /// command line does with a model and an input that somebody sent. Other panics pass through.
 ///
-/// The error is passed up by unwinding: with `panic = "abort"` it ends the program as any panic does.
+/// The error is passed up by unwinding: with `panic = "abort"`, as in WebAssembly, it ends the program as any panic does,
+/// with its message.
 ///
 /// ```
 /// use hadal_core::{Tensor, attempt};
@@ -47,7 +48,7 @@ pub fn attempt<R>(f: impl FnOnce() -> R) -> Result<R> {
 #[cold]
 pub(crate) fn raise(error: Error) -> ! {
     // No message is printed and no hook called: nothing has gone wrong that nobody expects.
-    if ATTEMPTS.get() > 0 { resume_unwind(Box::new(error)) } else { panic!("{error}") }
+    if ATTEMPTS.get() > 0 && cfg!(panic = "unwind") { resume_unwind(Box::new(error)) } else { panic!("{error}") }
 }
 
 #[cfg(test)]

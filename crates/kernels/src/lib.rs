@@ -12,6 +12,7 @@ pub mod copy;
 pub mod cross_entropy;
 mod formula;
 pub mod fourier;
+mod fused;
 pub mod gemm;
 pub mod math;
 pub mod norm;

@@ -39,11 +39,11 @@ pub(crate) trait Number: Plain + Default + PartialOrd + Arithmetic + Div<Output 
 }
 
 macro_rules! number {
-    ($type:ty, $lanes:ident) => {
+    ($type:ty, $lanes:ident, $fma:path) => {
         impl Arithmetic for $type {
             #[inline(always)]
             fn fma(self, factor: Self, addend: Self) -> Self {
-                self.mul_add(factor, addend)
+                $fma(self, factor, addend)
             }
 
             #[inline(always)]
@@ -97,8 +97,8 @@ macro_rules! number {
         }
     };
 }
-number!(f32, Singles);
-number!(f64, Doubles);
+number!(f32, Singles, crate::fused::mul_add);
+number!(f64, Doubles, f64::mul_add);
 
 /// Sixteen `f32`: a vector.
 #[derive(Clone, Copy)]

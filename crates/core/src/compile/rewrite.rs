@@ -181,11 +181,19 @@ pub(super) fn constants(graph: &Graph, at: usize) -> Vec<Option<Tensor>> {
     graph.equations[at].inputs.iter().map(constant).collect()
 }
 
-/// Gives an equation other inputs behind the first.
+/// Gives an equation other inputs behind the first. Constants that nothing reads any more go: their memory is what the
+/// next ones are made in.
 fn replace_inputs(graph: &mut Graph, at: usize, others: Vec<Tensor>) {
-    let first = graph.equations[at].inputs.swap_remove(0);
+    let mut before = std::mem::take(&mut graph.equations[at].inputs);
+    let first = before.remove(0);
     let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
     graph.equations[at].inputs = std::iter::once(first).chain(others).collect();
+    for Operand { value, .. } in before {
+        let mut read = graph.equations.iter().flat_map(|e| &e.inputs).chain(&graph.outputs);
+        if !read.any(|o| o.value == value) {
+            graph.values[value].constant = None;
+        }
+    }
 }
 
 /// Adds a constant to the values.

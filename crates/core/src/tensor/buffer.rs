@@ -5,6 +5,7 @@
 //! blocks are zeroed, recycled ones hold old numbers.
 
 use super::Element;
+use memmap2::MmapMut;
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
@@ -170,7 +171,13 @@ impl Buffer {
 struct Block {
     start: NonNull<u8>,
     class: Class,
+    /// The pages of a large block, if they came from the system by themselves.
+    pages: Option<MmapMut>,
 }
+
+/// From this size on, blocks are pages of their own. The heap would write zeros over pages that are zero already, which
+/// takes as long as the page faults, and pages that are never touched would cost as much as others.
+const OWN_PAGES: usize = 1 << 20;
 
 /// A size class: quarter steps between powers of two, so at most a fifth of a block is unused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -219,10 +226,18 @@ impl Block {
             return block;
         }
         drop(pool);
+        if class.bytes >= OWN_PAGES
+            && let Ok(mut pages) = MmapMut::map_anon(class.bytes)
+        {
+            // One fault for 2 MiB instead of 512, where the system has pages of that size; else nothing is lost.
+            #[cfg(target_os = "linux")]
+            let _ = pages.advise(memmap2::Advice::HugePage);
+            return Block { start: NonNull::from(&mut pages[..]).cast(), class, pages: Some(pages) };
+        }
         let allocation = Block::allocation(class);
         // SAFETY: the size is not zero.
         let start = NonNull::new(unsafe { alloc_zeroed(allocation) }).unwrap_or_else(|| handle_alloc_error(allocation));
-        Block { start, class }
+        Block { start, class, pages: None }
     }
 
     fn allocation(class: Class) -> Allocation {
@@ -238,8 +253,9 @@ impl Drop for Block {
             if pool.free.len() <= self.class.number {
                 pool.free.resize_with(self.class.number + 1, Vec::new);
             }
-            pool.free[self.class.number].push(Block { start: self.start, class: self.class });
-        } else {
+            let block = Block { start: self.start, class: self.class, pages: self.pages.take() };
+            pool.free[self.class.number].push(block);
+        } else if self.pages.is_none() {
             drop(pool);
             // SAFETY: allocated in `take` with this very layout, and not used again.
             unsafe { dealloc(self.start.as_ptr(), Block::allocation(self.class)) };
@@ -253,8 +269,9 @@ mod tests {
 
     #[test]
     fn blocks_are_aligned_and_waste_little() {
-        for bytes in [0, 1, 63, 64, 65, 1000, 4096, 5000, 1 << 20, (1 << 20) + 1] {
-            let buffer = Buffer::recycled(bytes);
+        for bytes in [0, 1, 63, 64, 65, 1000, 4096, 5000, OWN_PAGES - 1, OWN_PAGES, OWN_PAGES + 1, 9 << 20] {
+            let mut buffer = Buffer::recycled(bytes);
+            buffer.bytes_mut().fill(7);
             assert_eq!(buffer.bytes().as_ptr().addr() % ALIGNMENT, 0);
             assert_eq!(buffer.bytes().len(), bytes);
         }

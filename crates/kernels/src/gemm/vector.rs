@@ -1,5 +1,7 @@
 //! The few vector operations that a matrix product needs, at each instruction set's own width.
 
+use crate::number::Arithmetic;
+
 /// Lanes of the widest register.
 const WIDEST: usize = 16;
 
@@ -143,7 +145,7 @@ macro_rules! plain {
             }
             #[inline(always)]
             unsafe fn mul_add(self, factor: Self, addend: Self) -> Self {
-                Plain(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], addend.0[i])))
+                Plain(std::array::from_fn(|i| self.0[i].fma(factor.0[i], addend.0[i])))
             }
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {

@@ -6,6 +6,7 @@
 use std::array::from_fn;
 
 use super::lanes::{LANES, Simd};
+use crate::fused;
 
 #[derive(Clone, Copy)]
 pub(super) struct Scalar;
@@ -49,7 +50,7 @@ impl Simd for Scalar {
     }
     #[inline(never)]
     fn mul_add(self, a: F, b: F, c: F) -> F {
-        from_fn(|i| a[i].mul_add(b[i], c[i]))
+        from_fn(|i| fused::mul_add(a[i], b[i], c[i]))
     }
     #[inline(never)]
     fn sqrt(self, a: F) -> F {

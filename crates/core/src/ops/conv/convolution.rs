@@ -5,6 +5,7 @@
 
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
+use crate::tensor::Buffer;
 use crate::testing::Attributes;
 use hadal_kernels::conv::{
     ConvShape, Finish, Weight, backward_data, backward_weight, forward, forward_with, pack, packed_len,
@@ -419,9 +420,10 @@ impl Rewrites for Finished {
         let weight = given[1].as_ref().filter(|_| self.packed.is_none())?.contiguous();
         let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
         let packed = dispatch!(reals weight.dtype(), T => {
-            let mut packed = vec![T::default(); packed_len::<T>(&sizes)?];
-            pack(&sizes, weight.as_slice::<T>()?, &mut packed);
-            Tensor::from(packed)
+            let len = packed_len::<T>(&sizes)?;
+            let mut packed = Buffer::recycled(len * size_of::<T>());
+            pack(&sizes, weight.as_slice::<T>()?, packed.slice_mut());
+            Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)
         });
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let op = Finished { packed: Some(weight.shape().clone()), ..*self };

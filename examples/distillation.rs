@@ -37,7 +37,7 @@ pub fn run(train: ImageSet, test: ImageSet, epochs: usize) -> Result<(f64, f64)>
         let optimizer = Adam::new(2e-3).optimize(student.parameters());
         let mut trainer = student.compile(optimizer, cross_entropy).metric(Accuracy::new());
         if let Some(teacher) = teacher.take_if(|_| taught) {
-            trainer = trainer.distill(teacher, Distillation::new().temperature(4.0).alpha(0.9));
+            trainer = trainer.distill(teacher, Distillation::new().temperature(2.0).alpha(0.5));
         }
         let mut trainer = trainer.compiled();
         trainer.fit(&train, Fit::epochs(epochs))?;

@@ -74,7 +74,7 @@ mod on_drawn_digits {
 
     #[test]
     fn a_student_reads_digits() {
-        let (alone, taught) = distillation::run(grey(Split::Train, 600), grey(Split::Test, 300), 3).unwrap();
+        let (alone, taught) = distillation::run(grey(Split::Train, 600), grey(Split::Test, 300), 8).unwrap();
         println!("distillation: {alone} alone, {taught} taught");
         assert!(alone > 0.4 && taught > 0.4, "{alone} {taught}");
     }

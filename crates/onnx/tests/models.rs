@@ -51,7 +51,7 @@ fn results_are_those_of_onnxruntime() {
 /// Operators of `com.microsoft` and `ai.onnx.ml`. Among the quantized ones some products are real numbers.
 #[test]
 fn operators_of_other_domains_are_those_of_onnxruntime() {
-    for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned"] {
+    for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned", "supports"] {
         assert!(difference(name) < 5e-6, "{name}: {}", difference(name));
     }
 }

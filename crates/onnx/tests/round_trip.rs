@@ -35,6 +35,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("erfinv", "no operator"),
     ("fake_quantize", "a stand-in while training"),
     ("gcd", "no operator"),
+    ("integer_convolution", "a step of graphs that are quantized"),
     ("inverse", "solve"),
     ("lcm", "no operator"),
     ("lgamma", "no operator"),
@@ -44,17 +45,20 @@ const WITHOUT: &[(&str, &str)] = &[
     ("matrix_power", "inverse"),
     ("matrix_rank", "svd"),
     ("multinomial", "random"),
+    ("pack_images", "a step of graphs that are quantized"),
     ("pinv", "no operator"),
     ("polygamma", "no operator"),
     ("qr", "no operator"),
     ("quantize_images", "a step of graphs that are quantized"),
     ("quantized_convolution", "a step of graphs that are quantized"),
     ("quantized_max_pool", "a step of graphs that are quantized"),
+    ("quantized_sum", "a step of graphs that are quantized"),
     ("slogdet", "no operator"),
     ("solve", "no operator"),
     ("solve_triangular", "no operator"),
     ("svd", "no operator"),
     ("svdvals", "svd"),
+    ("unpack_images", "a step of graphs that are quantized"),
 ];
 
 enum Outcome {

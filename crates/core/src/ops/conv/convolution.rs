@@ -351,8 +351,13 @@ impl Rewrites for Convolved {
         Some(vec![weight, bias])
     }
 
-    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given)
+    fn prepared(
+        &self,
+        inputs: &[Meta],
+        given: &[Option<Tensor>],
+        memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given, memo)
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
@@ -415,17 +420,27 @@ impl Op for Finished {
 }
 
 impl Rewrites for Finished {
-    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let weight = given[1].as_ref().filter(|_| self.packed.is_none())?.contiguous();
+    fn prepared(
+        &self,
+        inputs: &[Meta],
+        given: &[Option<Tensor>],
+        memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        let weight = given[1].as_ref().filter(|_| self.packed.is_none())?;
         let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
-        let packed = dispatch!(reals weight.dtype(), T => {
-            let mut packed = vec![T::default(); packed_len::<T>(&sizes)?];
-            pack(&sizes, weight.as_slice::<T>()?, &mut packed);
-            Tensor::from(packed)
+        let len = dispatch!(reals weight.dtype(), T => packed_len::<T>(&sizes))?;
+        // The batch size says whether the weight is packed, and not how.
+        let packed = memo.of(&format!("packed for {:?}", self.geometry), &[Some(weight.clone())], || {
+            let weight = weight.contiguous();
+            dispatch!(reals weight.dtype(), T => {
+                let mut packed = vec![T::default(); len];
+                pack(&sizes, weight.as_slice::<T>().ok_or(())?, &mut packed);
+                Ok::<_, ()>(vec![Tensor::from(packed)])
+            })
         });
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let op = Finished { packed: Some(weight.shape().clone()), ..*self };
-        Some((Arc::new(op), std::iter::once(packed).chain(others).collect()))
+        Some((Arc::new(op), packed.ok()?.into_iter().chain(others).collect()))
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {

@@ -12,6 +12,7 @@
 //! cargo run --release -p hadal-bench -- fit --data DATA             # whole training runs against the bare step
 //! cargo run --release -p hadal-bench -- memory                      # peak memory of training steps beside PyTorch's
 //! cargo run --release -p hadal-bench -- growth                      # time and memory against the size of a model
+//! cargo run --release -p hadal-bench -- retrace                     # what a new batch size costs a graph for inference
 //! ```
 //!
 //! Machines are shared and noisy, so only ratios count: the frameworks take turns, a block of steps each, and the
@@ -31,6 +32,7 @@ mod peer;
 mod profile;
 mod quiet;
 mod report;
+mod retrace;
 mod spread;
 mod svg;
 mod workloads;
@@ -98,6 +100,8 @@ enum Command {
     Memory(memory::Options),
     /// Time the first step of compiled functions, which traces and compiles them, beside other frameworks that compile.
     First(first::Options),
+    /// Time the first call with a new batch size beside the next ones, for graphs for inference.
+    Retrace(retrace::Options),
     /// The training steps of `memory`, in a process of their own.
     #[command(hide = true)]
     MemoryRun(memory::Run),
@@ -160,6 +164,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(Command::Memory(options)) => options.measure(threads)?,
         Some(Command::MemoryRun(run)) => run.process(),
         Some(Command::First(options)) => options.measure(threads)?,
+        Some(Command::Retrace(options)) => options.measure()?,
         Some(Command::Growth { folder }) => growth::plot(&folder, threads)?,
         Some(Command::Ops { names }) => ops::measure(&names, threads, json)?,
         None => compared(&comparison, threads, json)?,

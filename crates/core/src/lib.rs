@@ -66,7 +66,7 @@ pub use ops::shape::pad::Border;
 pub use ops::sort::argsort::Order;
 pub use param::{Param, Role};
 pub use profile::{Profile, profile};
-pub use run::bytes::SignedBytes;
+pub use run::bytes::{ByteResult, ByteWeight, SignedBytes};
 pub use run::dense::Triangle;
 pub use sparse::Sparse;
 pub use suggest::closest;

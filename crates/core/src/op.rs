@@ -143,6 +143,19 @@ pub fn apply_all(op: impl Op, inputs: &[&Tensor]) -> Result<Outputs> {
     Ok(outputs.map(|(i, data)| Tensor::make(data, grad::origin(&node, i))).collect())
 }
 
+/// Applies an op of which no gradient is asked for, and that has one output.
+pub(crate) fn apply_shared(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Tensor> {
+    if inputs.iter().any(|t| t.is_traced()) {
+        return Ok(traced(op, inputs)?.swap_remove(0));
+    }
+    Ok(values(&*op, inputs)?.swap_remove(0))
+}
+
+/// The outputs of an op, without history.
+pub(crate) fn values(op: &dyn Op, inputs: &[&Tensor]) -> Result<Outputs> {
+    Ok(evaluate(op, inputs)?.1.into_iter().map(|data| Tensor::make(data, None)).collect())
+}
+
 /// Infers and leaves an equation in the trace, and a node on the tape as ever.
 fn traced(op: Arc<dyn Op>, inputs: &[&Tensor]) -> Result<Outputs> {
     let metas: SmallVec<[Meta; 4]> = inputs.iter().map(|t| t.meta()).collect();

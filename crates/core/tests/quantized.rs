@@ -1,7 +1,7 @@
 //! Graphs of bytes against the functions that they stand for.
 
-use hadal_core::compile::{Graphs, Int8, Ranges};
-use hadal_core::{Convolution, Pooling, Result, Tensor, compile, no_grad};
+use hadal_core::compile::{Graphs, Int8, Ranges, deferred};
+use hadal_core::{ByteResult, ByteWeight, Convolution, DType, Pooling, Result, Tensor, compile, no_grad};
 use hadal_kernels::threads::set_threads;
 
 /// Numbers between −scale and scale that look random.
@@ -205,4 +205,86 @@ fn ranges_that_were_learned_are_those_of_the_bytes() {
             assert!(error < 1e-5, "{error}");
         }
     });
+}
+
+/// A scale and a zero point.
+fn steps(scale: f32, zero: impl Into<Tensor>) -> (Tensor, Tensor) {
+    (Tensor::from(scale), zero.into())
+}
+
+/// Numbers as bytes and back, as quantized models are written.
+fn stepped(x: &Tensor, (scale, zero): &(Tensor, Tensor)) -> Tensor {
+    x.quantize_linear(scale, zero).dequantize_linear(scale, zero)
+}
+
+#[test]
+fn products_between_dequantized_bytes_are_products_of_bytes() {
+    let byte = |shape: &[usize], seed: f64| numbers(shape, seed, 120.0).round().to_dtype(DType::I8);
+    let (first, second, dense) = (byte(&[8, 3, 3, 3], 1.0), byte(&[8, 8, 3, 3], 1.1), byte(&[8, 5], 1.2));
+    let bias = numbers(&[8], 1.3, 0.3);
+    let scales = Tensor::linspace(0.001, 0.004, 8).reshape([8, 1, 1, 1]);
+    let weight =
+        |bytes: &Tensor, scale: &Tensor| deferred(bytes).dequantize_linear(scale, &Tensor::zeros_with((), DType::I8));
+    let same = Convolution::new().padding(1);
+    for (small, wide) in [(steps(0.02, 100u8), steps(0.05, 0u8)), (steps(0.02, -28i8), steps(0.05, -128i8))] {
+        let network = |x: &Tensor| {
+            let x = stepped(x, &small);
+            let y = stepped(&x.conv2d(&weight(&first, &scales), Some(&bias), &same).relu(), &wide);
+            let y = stepped(&y.max_pool2d(&Pooling::new(2)), &wide);
+            let z = stepped(&y.conv2d(&weight(&second, &Tensor::from(0.002f32)), None, &same), &small);
+            let z = stepped(&(&z + &y).relu(), &wide);
+            stepped(&z.mean([2, 3]), &wide).matmul(&weight(&dense, &Tensor::from(0.01f32)))
+        };
+        no_grad(|| {
+            let x = numbers(&[3, 3, 10, 10], 2.0, 2.0);
+            let function = compile(|[x]: [&Tensor; 1]| network(x)).for_inference();
+            let graph = function.graph([&x]).expect("a graph").to_string();
+            let count = |name: &str| graph.matches(name).count();
+            assert_eq!(count("quantized_convolution("), 3, "{graph}");
+            assert_eq!((count("quantized_max_pool("), count("quantized_sum(")), (1, 1), "{graph}");
+            // The images become bytes and those of the last sum numbers, for the mean; its result becomes bytes.
+            assert_eq!(
+                (count(" quantize_images("), count("unpack_images("), count(" pack_images(")),
+                (2, 1, 0),
+                "{graph}"
+            );
+            assert_eq!((count("quantize_linear"), count("conv2d")), (1, 0), "{graph}");
+            // A number near the middle of two steps may become the other one.
+            let error = largest(&function.call([&x]).sub(network(&x)));
+            assert!(error < 0.2, "{error}");
+            let exact = compile(|[x]: [&Tensor; 1]| network(x));
+            assert_eq!(exact.call([&x]).to_bytes(), network(&x).to_bytes());
+        });
+    }
+}
+
+/// Against the formula of the specification, in `f64`: sums of integers, scaled and rounded once.
+#[test]
+fn sums_of_bytes_become_bytes_as_the_formula_says() {
+    for (dtype, zero, low) in [(DType::U8, 131i32, 0.0f64), (DType::I8, -3, -128.0)] {
+        let whole = |shape: &[usize], seed: f64, low: f64| numbers(shape, seed, 127.0).round().add(low + 128.0).round();
+        let x = whole(&[2, 3, 9, 8], 1.0, low).to_dtype(dtype);
+        let weight = whole(&[5, 3, 3, 2], 1.1, -128.0).to_dtype(DType::I8);
+        let bias = whole(&[5], 1.2, -128.0).mul(50.0).to_dtype(DType::I32);
+        let scale = Tensor::linspace(0.0005, 0.002, 5);
+        let options = Convolution::new().padding(1).stride(2);
+        let packed = ByteWeight::new(&weight, None, 1).expect("a weight of bytes");
+        let zero = Tensor::from(zero).to_dtype(dtype);
+        let sums = packed.sums(&x, Some(&zero), &options).expect("sums");
+        let wide = x.to_dtype(DType::F64).sub(zero.to_dtype(DType::F64));
+        let expected = wide.conv2d(&weight.to_dtype(DType::F64), None, &options);
+        assert_eq!(sums.to_f64_vec(), expected.to_f64_vec());
+        let channel = |t: &Tensor| t.reshape([5, 1, 1]);
+        let biased = sums.add(channel(&bias)).to_dtype(DType::F32).mul(channel(&scale));
+        let expected = biased.quantize_linear(&Tensor::from(1.0f32), &zero);
+        let result = ByteResult { scale, bias: Some(bias), zero: zero.clone() };
+        let found = packed.bytes(&x, &zero, &result, &options).expect("bytes");
+        assert_eq!((found.dtype(), found.shape()), (dtype, expected.shape()));
+        assert_eq!(found.to_bytes(), expected.to_bytes());
+    }
+    // Differences beyond a signed byte, and several groups of several channels, are none of its.
+    let extremes = Tensor::from([[0u8, 255]]);
+    assert!(ByteWeight::new(&extremes, Some(&Tensor::from(128u8)), 1).is_some());
+    assert!(ByteWeight::new(&extremes, Some(&Tensor::from(0u8)), 1).is_none());
+    assert!(ByteWeight::new(&Tensor::zeros_with([4, 2, 1], DType::I8), None, 2).is_none());
 }

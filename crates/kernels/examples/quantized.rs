@@ -109,6 +109,7 @@ fn main() {
             x: InputScale::One(0.1, 128),
             weight: &scales,
             sums: &sums,
+            whole_bias: None,
             bias: Some(&bias),
             residual: None,
             bounds: Some((0.0, f32::INFINITY)),

@@ -45,11 +45,8 @@ const DOMAINS: &[Domain] = &[
 ];
 
 /// Operators of the standard that there are not, and why.
-const MISSING: &[(&str, &str, &str)] = &[
-    ("", "ImageDecoder", "images are decoded before they reach a model, by hadal-data"),
-    ("ai.onnx.ml", "SVMClassifier", "support vector machines are not supported"),
-    ("ai.onnx.ml", "SVMRegressor", "support vector machines are not supported"),
-];
+const MISSING: &[(&str, &str, &str)] =
+    &[("", "ImageDecoder", "images are decoded before they reach a model, by hadal-data")];
 
 /// The canonical name of a domain.
 pub(crate) fn canonical(domain: &str) -> &str {

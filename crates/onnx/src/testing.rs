@@ -11,6 +11,17 @@ pub(crate) fn run(operator: &str, inputs: &[Value]) -> Result<Value> {
 
 /// The same with attributes.
 pub(crate) fn run_with(operator: &str, attributes: Vec<wire::Attribute>, inputs: &[Value]) -> Result<Value> {
+    run_in("", 18, operator, attributes, inputs)
+}
+
+/// The same in a version of another domain.
+pub(crate) fn run_in(
+    domain: &str,
+    version: i64,
+    operator: &str,
+    attributes: Vec<wire::Attribute>,
+    inputs: &[Value],
+) -> Result<Value> {
     let names: Vec<String> = (0..inputs.len()).map(|i| format!("x{i}")).collect();
     let port = |name: &String| wire::ValueInfo { name: name.clone(), r#type: None };
     let output = "y".to_owned();
@@ -19,6 +30,7 @@ pub(crate) fn run_with(operator: &str, attributes: Vec<wire::Attribute>, inputs:
         outputs: vec![port(&output)],
         nodes: vec![wire::Node {
             operator: operator.to_owned(),
+            domain: domain.to_owned(),
             inputs: names.clone(),
             outputs: vec![output],
             attributes,
@@ -26,7 +38,7 @@ pub(crate) fn run_with(operator: &str, attributes: Vec<wire::Attribute>, inputs:
         }],
         ..Default::default()
     };
-    let opset = wire::OperatorSet { domain: String::new(), version: 18 };
+    let opset = wire::OperatorSet { domain: domain.to_owned(), version };
     let model = wire::Model { graph: Some(Box::new(graph)), opset_import: vec![opset], ..Default::default() };
     let named: Vec<_> = names.iter().map(String::as_str).zip(inputs.iter().cloned()).collect();
     Ok(Model::from_bytes(model.encode_to_vec())?.run(&named)?.remove(0))

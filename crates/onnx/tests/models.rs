@@ -2,7 +2,7 @@
 
 use hadal_core::format::npz;
 use hadal_core::{ModuleExt, Role, Tensor, no_grad};
-use hadal_onnx::{Model, Value};
+use hadal_onnx::{CompiledModel, Model, Value};
 use std::path::PathBuf;
 
 fn fixture(name: &str) -> PathBuf {
@@ -51,8 +51,28 @@ fn results_are_those_of_onnxruntime() {
 /// Operators of `com.microsoft` and `ai.onnx.ml`. Among the quantized ones some products are real numbers.
 #[test]
 fn operators_of_other_domains_are_those_of_onnxruntime() {
-    for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned"] {
+    for name in ["contrib_float", "contrib_attention", "contrib_quantized", "learned", "supports"] {
         assert!(difference(name) < 5e-6, "{name}: {}", difference(name));
+    }
+}
+
+/// As onnxruntime quantizes a network: its convolutions sum in integers and round once, ours do as the file says when the
+/// model is run as it is, and as onnxruntime does in a graph for inference.
+#[test]
+fn quantized_networks_are_those_of_onnxruntime() {
+    for name in ["qdq", "qdq_signed", "qoperator"] {
+        let arrays = npz::read(fixture(&format!("{name}.npz"))).unwrap();
+        let (x, y) = (Value::from(arrays["in.x"].clone()), &arrays["out.y"]);
+        let step = arrays["step"].item::<f32>();
+        let steps = |found: &Value| found.tensor().unwrap().sub(y).abs().amax(..).item::<f32>() / step;
+        let found = |compiled: &CompiledModel| compiled.run(&[("x", x.clone())]).unwrap().remove(0);
+        let eager = no_grad(|| load(name).run(&[("x", x.clone())])).unwrap().remove(0);
+        assert!(steps(&eager) < 2.1, "{name}: {} steps", steps(&eager));
+        let exact = load(name).compiled();
+        assert_eq!(found(&exact).tensor().unwrap().to_vec::<f32>(), eager.tensor().unwrap().to_vec::<f32>(), "{name}");
+        let inference = load(name).compiled_for_inference();
+        assert!(steps(&found(&inference)) < 1.1, "{name}: {} steps for inference", steps(&found(&inference)));
+        assert!(exact.is_traced() && inference.is_traced());
     }
 }
 

@@ -1,9 +1,10 @@
 //! The graphs of one function: one for each shape of its arguments that it has met.
 
+use super::memo::Memo;
 use super::run::Program;
 use super::trace::{self, Guards};
-use super::{Graph, Int8, check, fuse, quantize, rewrite, simplify, views};
-use crate::tensor::{Buffer, Meta};
+use super::{Graph, Int8, bytes, check, constants, fuse, quantize, rewrite, simplify, views};
+use crate::tensor::Meta;
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,8 @@ pub struct Graphs {
     kept: Mutex<Vec<Arc<Kept>>>,
     inference: bool,
     int8: Option<Int8>,
+    /// What was made of constants for one graph serves the others.
+    memo: Mutex<Memo>,
 }
 
 /// A graph, and what it was traced for.
@@ -48,16 +51,35 @@ impl Kept {
 }
 
 /// A pass over a graph.
-type Pass = fn(&mut Graph);
+type Pass = fn(&mut Graph, &mut Memo);
 
 /// The passes before those that settle how ops are run.
-const EXACT: [Pass; 4] = [simplify::simplify, views::views, rewrite::gate_maxima, rewrite::bound];
+const EXACT: [Pass; 6] = [
+    |graph, _| simplify::simplify(graph),
+    |graph, _| views::views(graph),
+    constants::fold_constants,
+    |graph, _| bytes::keep_packed(graph),
+    |graph, _| rewrite::gate_maxima(graph),
+    |graph, _| rewrite::bound(graph),
+];
 /// The same for inference; affine maps are folded before bounds, which stand behind them.
-const FOR_INFERENCE: [Pass; 4] = [simplify::simplify, views::views, rewrite::fold_affine, rewrite::bound];
+const FOR_INFERENCE: [Pass; 7] = [
+    |graph, _| simplify::simplify(graph),
+    |graph, _| views::views(graph),
+    bytes::multiply_bytes,
+    |graph, _| bytes::keep_packed(graph),
+    constants::fold_constants,
+    rewrite::fold_affine,
+    |graph, _| rewrite::bound(graph),
+];
+/// The passes that settle how ops are run.
+const SETTLING: [Pass; 2] = [rewrite::prepare, |graph, _| fuse::fuse(graph)];
 
-fn run_pass(pass: Pass, graph: &mut Graph) {
-    pass(graph);
-    hold_to_rules(graph);
+fn run_passes(passes: &[Pass], graph: &mut Graph, memo: &mut Memo) {
+    for pass in passes {
+        pass(graph, memo);
+        hold_to_rules(graph);
+    }
 }
 
 /// Every pass leaves a graph that keeps the rules; looked at in debug builds.
@@ -93,9 +115,7 @@ impl Graphs {
         let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
         let metas: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let (mut graph, _) = trace::trace(&metas, true, f)?;
-        for pass in FOR_INFERENCE {
-            run_pass(pass, &mut graph);
-        }
+        run_passes(&FOR_INFERENCE, &mut graph, &mut Memo::default());
         let observed = quantize::observed(&mut graph);
         let values: Vec<usize> = observed.iter().map(|observed| observed.value).collect();
         Program::new(graph).observe(&arguments, &values, &mut |value, x| {
@@ -150,44 +170,36 @@ impl Graphs {
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
         let (mut graph, guards) = trace::trace(&arguments, self.inference, f)?;
-        let first: &[Pass] = if self.inference { &FOR_INFERENCE } else { &EXACT };
-        first.iter().for_each(|&pass| run_pass(pass, &mut graph));
+        let mut memo = self.memo.lock().unwrap_or_else(|e| e.into_inner());
+        memo.begin();
+        if self.inference {
+            // The weights of before are not kept beside the new ones.
+            let mut all = lock();
+            let count = all.len();
+            all.retain(|kept| kept.guards.hold());
+            if all.len() < count {
+                *memo = Memo::default();
+            }
+        }
+        run_passes(if self.inference { &FOR_INFERENCE } else { &EXACT }, &mut graph, &mut memo);
         match &self.int8 {
             Some(Int8::Weights) => quantize::weights(&mut graph)?,
-            Some(Int8::Dynamic) => quantize::dynamic(&mut graph)?,
-            Some(Int8::Static(ranges)) => quantize::quantize(&mut graph, ranges)?,
+            Some(Int8::Dynamic) => quantize::dynamic(&mut graph, &mut memo)?,
+            Some(Int8::Static(ranges)) => quantize::quantize(&mut graph, ranges, &mut memo)?,
             None => (),
         }
         hold_to_rules(&graph);
-        [rewrite::prepare, fuse::fuse].into_iter().for_each(|pass| run_pass(pass, &mut graph));
-        let others = lock().clone();
-        share_constants(&mut graph, &others);
+        run_passes(&SETTLING, &mut graph, &mut memo);
+        memo.begin();
+        drop(memo);
         let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
         let mut all = lock();
-        if self.inference {
-            // The weights of before are not kept beside the new ones.
-            all.retain(|kept| kept.guards.hold());
-        }
         all.insert(0, kept.clone());
         if all.len() > KEPT {
             warn_of_retracing(&all);
             all.pop();
         }
         Ok(kept)
-    }
-}
-
-/// Lets equal constants be the same bytes in all graphs of a function: folded and packed weights depend on the shapes of
-/// arguments rarely, and would otherwise be held once for each graph.
-fn share_constants(graph: &mut Graph, others: &[Arc<Kept>]) {
-    let known = || others.iter().flat_map(|kept| &kept.program.graph.values).filter_map(|v| v.constant.as_ref());
-    for constant in graph.values.iter_mut().filter_map(|value| value.constant.as_mut()) {
-        let is_same = |known: &&Arc<Buffer>| {
-            Arc::ptr_eq(known, constant) || known.len() == constant.len() && known.bytes() == constant.bytes()
-        };
-        if let Some(same) = known().find(is_same) {
-            *constant = same.clone();
-        }
     }
 }
 

@@ -124,6 +124,32 @@ impl Graph {
         }
     }
 
+    /// Adds an equation with one result, of which it gives the number.
+    pub(crate) fn push(
+        &mut self,
+        op: Arc<dyn Op>,
+        inputs: Vec<Operand>,
+        meta: Meta,
+        module: Option<String>,
+    ) -> ValueId {
+        let (layout, bytes) = (Layout::contiguous(&meta.shape), meta.bytes());
+        self.values.push(Value { meta, layout, bytes, constant: None });
+        let output = self.values.len() - 1;
+        self.equations.push(Equation { what: What::Op(op), inputs, outputs: vec![output], module });
+        output
+    }
+
+    /// All of a value, as it lies.
+    pub(crate) fn whole(&self, value: ValueId) -> Operand {
+        let Value { meta, layout, .. } = &self.values[value];
+        Operand { value, layout: layout.clone(), dtype: meta.dtype }
+    }
+
+    /// Whether an operand is all of a value, without gaps.
+    pub(crate) fn is_whole(&self, operand: &Operand) -> bool {
+        operand.layout == self.values[operand.value].layout && operand.layout.is_contiguous()
+    }
+
     fn operand(&self, operand: &Operand) -> String {
         let (name, value) = (self.name(operand.value), &self.values[operand.value]);
         match operand.layout == value.layout {

@@ -1,14 +1,17 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `views` → `rewrite` (→ `quantize`) → `fuse` → `plan` → `run`, over
-//! the `graph`. After each pass, in debug builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole
+//! The passes, one file each: `trace` → `simplify` → `views` → `bytes` and `constants` → `rewrite` (→ `quantize`) → `fuse` →
+//! `plan` → `run`, over the `graph`. After each pass, in debug builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole
 //! story.
 
+mod bytes;
 mod cache;
 mod check;
+mod constants;
 mod fuse;
 pub(crate) mod graph;
 mod inference;
+mod memo;
 mod picture;
 mod plan;
 mod quantize;
@@ -23,13 +26,14 @@ mod views;
 
 pub use cache::{Function, Graphs, Visit};
 pub use graph::Graph;
+pub use memo::Memo;
 pub use quantize::{Int8, OnBytes};
 pub use ranges::Ranges;
 pub use results::Results;
 pub(crate) use rewrite::AsItIs;
 pub use rewrite::{Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
-pub use trace::{effect, is_tracing, outside_trace};
+pub use trace::{deferred, effect, is_tracing, outside_trace};
 
 use crate::{Meta, Result, Tensor};
 use cache::Kept;

@@ -4,7 +4,8 @@
 //! convolution takes over the sum with a shortcut and the bounds behind it, rounds once, and maxima of windows are taken of
 //! the bytes. Without, dense layers find the range of each row when they run.
 
-use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
+use super::graph::{Equation, Graph, Operand, ValueId, What};
+use super::memo::Memo;
 use super::ranges::{Ranges, names, take_learned};
 use super::rewrite::{constant, constants};
 use crate::op::Op;
@@ -12,8 +13,8 @@ use crate::ops::quantized::{
     dequantize_images, dynamic_quantized_linear, quantize_images, quantized_convolution, quantized_max_pool,
     weight_quantized_linear,
 };
-use crate::run::bytes::{ByteScale, SignedBytes, prepare};
-use crate::tensor::{Layout, Meta, Tensor};
+use crate::run::bytes::{ByteScale, SignedBytes, border, bordered, prepare};
+use crate::tensor::{Meta, Tensor};
 use crate::{DType, Result};
 use hadal_kernels::conv::ConvShape;
 use hadal_kernels::quantized::{Border, pitch, suits};
@@ -50,10 +51,28 @@ pub enum OnBytes {
     Maxima(ConvShape),
     /// The sum of two inputs.
     Sum,
+    /// Numbers become bytes.
+    ToBytes {
+        /// What the bytes stand for, as unsigned ones.
+        scale: ByteScale,
+        /// Whether they are signed.
+        signed: bool,
+    },
+    /// Bytes become the numbers that they stand for.
+    FromBytes {
+        /// What the bytes stand for, as unsigned ones, if that is one thing for all.
+        scale: Option<ByteScale>,
+        /// The scales.
+        scales: Tensor,
+    },
+    /// Bytes become images of bytes.
+    Pack(Border),
+    /// Images of bytes become bytes: batch, channels, positions.
+    Unpack([usize; 3]),
 }
 
 /// Images within a value: batch, channels, and the sizes of three axes.
-type Images = (usize, usize, [usize; 3]);
+pub(super) type Images = (usize, usize, [usize; 3]);
 
 /// Products, and what they take over.
 pub(super) struct Site {
@@ -120,13 +139,14 @@ pub(super) fn weights(graph: &mut Graph) -> Result<()> {
 }
 
 /// Gives dense layers weights of bytes.
-pub(super) fn dynamic(graph: &mut Graph) -> Result<()> {
+pub(super) fn dynamic(graph: &mut Graph, memo: &mut Memo) -> Result<()> {
     for at in 0..graph.equations.len() {
         let Some(OnBytes::Products { shape, weight, bias, bounds: None }) = on_bytes(graph, at) else { continue };
         if weight.rank() != 2 || !suits(&shape) {
             continue;
         }
-        let (op, others) = dynamic_quantized_linear::op(&weight, bias.as_ref())?;
+        let op = dynamic_quantized_linear::op(&weight);
+        let others = packed(&shape, weight, bias, memo)?;
         let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
         let equation = &mut graph.equations[at];
         equation.what = What::Op(op);
@@ -137,7 +157,7 @@ pub(super) fn dynamic(graph: &mut Graph) -> Result<()> {
 }
 
 /// Makes products of bytes of those whose ranges are known.
-pub(super) fn quantize(graph: &mut Graph, ranges: &Ranges) -> Result<()> {
+pub(super) fn quantize(graph: &mut Graph, ranges: &Ranges, memo: &mut Memo) -> Result<()> {
     let named = observed(graph).into_iter();
     let ranges: HashMap<ValueId, (f32, f32)> =
         named.filter_map(|observed| Some((observed.value, *ranges.get(&observed.name)?))).collect();
@@ -154,7 +174,7 @@ pub(super) fn quantize(graph: &mut Graph, ranges: &Ranges) -> Result<()> {
     let mut rewriting = Rewriting { graph, sites: &sites, scales, bytes: HashMap::new(), still_read };
     for (at, equation) in old.into_iter().enumerate() {
         if let Some(site) = sites.products.get(&at) {
-            rewriting.products(site, equation.module)?;
+            rewriting.products(site, equation.module, memo)?;
         } else if let Some(maxima) = sites.maxima.get(&at) {
             rewriting.maxima(maxima, equation.module);
         } else if !replaced.contains(&at) {
@@ -170,16 +190,17 @@ pub(super) fn on_bytes(graph: &Graph, at: usize) -> Option<OnBytes> {
     op.rewrites().on_bytes(&metas, &constants(graph, at))
 }
 
-/// Whether an operand is all of a value, as it lies.
-fn is_whole(graph: &Graph, operand: &Operand) -> bool {
-    operand.layout == graph.values[operand.value].layout && operand.layout.is_contiguous()
+/// A weight as bytes, as inputs of an op.
+fn packed(shape: &ConvShape, weight: Tensor, bias: Option<Tensor>, memo: &mut Memo) -> Result<Vec<Tensor>> {
+    let what = format!("as bytes in {} groups", shape.groups);
+    memo.of(&what, &[Some(weight.clone()), bias.clone()], || prepare(shape, &weight, bias.as_ref()))
 }
 
-fn images(shape: &ConvShape) -> Images {
+pub(super) fn images(shape: &ConvShape) -> Images {
     (shape.batch, shape.in_channels, shape.input)
 }
 
-fn results(shape: &ConvShape) -> Images {
+pub(super) fn results(shape: &ConvShape) -> Images {
     (shape.batch, shape.out_channels, shape.output)
 }
 
@@ -219,7 +240,7 @@ fn sites(graph: &Graph, may: &dyn Fn(ValueId) -> bool) -> Sites {
                 let (x, result) = (&equation.inputs[0], equation.outputs[0]);
                 let places = equation.outputs.iter().skip(1).any(|value| readers.contains_key(value));
                 let wanted = sites.wanted.contains(&(result, results(&shape)));
-                if wanted && !places && is_whole(graph, x) && may(x.value) {
+                if wanted && !places && graph.is_whole(x) && may(x.value) {
                     sites.wanted.insert((x.value, images(&shape)));
                     sites.maxima.insert(at, Maxima { shape, x: x.value, result });
                 }
@@ -232,7 +253,7 @@ fn sites(graph: &Graph, may: &dyn Fn(ValueId) -> bool) -> Sites {
 
 /// Lets products take over the sum with another value, and bounds, behind them.
 fn extend(graph: &Graph, site: &mut Site, reader: &dyn Fn(ValueId) -> Option<usize>, may: &dyn Fn(ValueId) -> bool) {
-    let whole = |operand: &Operand| is_whole(graph, operand);
+    let whole = |operand: &Operand| graph.is_whole(operand);
     if site.bounds.is_none()
         && let Some(at) = reader(site.result)
         && let Some(OnBytes::Sum) = on_bytes(graph, at)
@@ -263,7 +284,7 @@ fn extend(graph: &Graph, site: &mut Site, reader: &dyn Fn(ValueId) -> Option<usi
 fn read_as_numbers(graph: &Graph, sites: &Sites, replaced: &HashSet<usize>) -> HashSet<ValueId> {
     let left = graph.equations.iter().enumerate().filter(|(at, _)| !replaced.contains(at));
     let operands = left.flat_map(|(_, equation)| &equation.inputs).chain(&graph.outputs);
-    let views = sites.products.values().map(|site| &site.x).filter(|x| !is_whole(graph, x));
+    let views = sites.products.values().map(|site| &site.x).filter(|x| !graph.is_whole(x));
     let products = sites.products.values().map(|site| (site.result, results(&site.shape)));
     let maxima = sites.maxima.values().map(|maxima| (maxima.result, results(&maxima.shape)));
     let made: HashMap<ValueId, Images> = products.chain(maxima).collect();
@@ -283,23 +304,9 @@ struct Rewriting<'a> {
 }
 
 impl Rewriting<'_> {
-    /// Adds an equation with one result, of which it gives the number.
-    fn push(&mut self, op: Arc<dyn Op>, inputs: Vec<Operand>, meta: Meta, module: Option<String>) -> ValueId {
-        let (layout, bytes) = (Layout::contiguous(&meta.shape), meta.bytes());
-        self.graph.values.push(Value { meta, layout, bytes, constant: None });
-        let output = self.graph.values.len() - 1;
-        self.graph.equations.push(Equation { what: What::Op(op), inputs, outputs: vec![output], module });
-        output
-    }
-
-    fn whole(&self, value: ValueId) -> Operand {
-        let Value { meta, layout, .. } = &self.graph.values[value];
-        Operand { value, layout: layout.clone(), dtype: meta.dtype }
-    }
-
     /// An operand as images of bytes; numbers are converted.
     fn as_bytes(&mut self, x: &Operand, images: Images) -> ValueId {
-        let known = is_whole(self.graph, x).then_some((x.value, images));
+        let known = self.graph.is_whole(x).then_some((x.value, images));
         if let Some(&bytes) = known.and_then(|key| self.bytes.get(&key)) {
             return bytes;
         }
@@ -316,30 +323,29 @@ impl Rewriting<'_> {
         let [d, h, w] = border.padded();
         let meta = Meta::new([batch, d, h, w, pitch(channels)], DType::U8);
         let op = quantize_images::op(border, self.scales[&x.value]);
-        self.push(op, vec![x.clone()], meta, None)
+        self.graph.push(op, vec![x.clone()], meta, None)
     }
 
-    fn products(&mut self, site: &Site, module: Option<String>) -> Result<()> {
+    fn products(&mut self, site: &Site, module: Option<String>, memo: &mut Memo) -> Result<()> {
         let Site { mut shape, result, .. } = *site;
         let x_scale = self.scales[&site.x.value];
-        let known = is_whole(self.graph, &site.x) && self.bytes.contains_key(&(site.x.value, images(&shape)));
+        let known = self.graph.is_whole(&site.x) && self.bytes.contains_key(&(site.x.value, images(&shape)));
         let x = match border(&shape).filter(|_| !known) {
             // Few channels are converted with their padding, so that the rows of a kernel are read as a whole.
             Some(added) => {
                 let x = self.converted(&site.x, images(&shape), added);
-                shape.input = std::array::from_fn(|i| shape.input[i] + added[i].0 + added[i].1);
-                shape.pad_begin = [0; 3];
+                shape = bordered(&shape, added);
                 x
             }
             None => self.as_bytes(&site.x, images(&shape)),
         };
-        let mut inputs = vec![self.whole(x)];
-        let others = prepare(&shape, &site.weight, site.bias.as_ref())?;
+        let mut inputs = vec![self.graph.whole(x)];
+        let others = packed(&shape, site.weight.clone(), site.bias.clone(), memo)?;
         inputs.extend(others.iter().map(|tensor| constant(self.graph, tensor)));
         if let Some(residual) = site.residual {
-            let operand = self.whole(residual);
+            let operand = self.graph.whole(residual);
             let bytes = self.as_bytes(&operand, results(&shape));
-            inputs.push(self.whole(bytes));
+            inputs.push(self.graph.whole(bytes));
         }
         let bytes = self.sites.wanted.contains(&(result, results(&shape))).then(|| self.scales.get(&result).copied());
         let bytes = bytes.flatten();
@@ -360,9 +366,9 @@ impl Rewriting<'_> {
 
     fn maxima(&mut self, maxima: &Maxima, module: Option<String>) {
         let shape = maxima.shape;
-        let (x, scale) = (self.whole(maxima.x), self.scales[&maxima.x]);
+        let (x, scale) = (self.graph.whole(maxima.x), self.scales[&maxima.x]);
         let x = self.as_bytes(&x, images(&shape));
-        let inputs = vec![self.whole(x)];
+        let inputs = vec![self.graph.whole(x)];
         // The bytes are some of those of the input, whatever range was observed behind it.
         self.scales.insert(maxima.result, scale);
         self.bytes_of(maxima.result, results(&shape), quantized_max_pool::op(shape), inputs, scale, module);
@@ -381,24 +387,13 @@ impl Rewriting<'_> {
         let (batch, channels, size) = images;
         let [d, h, w] = size;
         let meta = Meta::new([batch, d, h, w, pitch(channels)], DType::U8);
-        let bytes = self.push(op, inputs, meta, module.clone());
+        let bytes = self.graph.push(op, inputs, meta, module.clone());
         self.bytes.insert((result, images), bytes);
         if self.still_read.contains(&result) {
             let shape = self.graph.values[result].meta.shape.clone();
             let op = dequantize_images::op([batch, channels, d * h * w], &shape, scale);
-            let inputs = vec![self.whole(bytes)];
+            let inputs = vec![self.graph.whole(bytes)];
             self.graph.equations.push(Equation { what: What::Op(op), inputs, outputs: vec![result], module });
         }
     }
-}
-
-/// The padding of a convolution of few channels.
-fn border(shape: &ConvShape) -> Option<[(usize, usize); 3]> {
-    let ConvShape { input, kernel, output, stride, pad_begin, dilation, .. } = *shape;
-    let behind = |i: usize| {
-        let reach = output[i].saturating_sub(1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1;
-        reach.saturating_sub(input[i] + pad_begin[i])
-    };
-    let added = std::array::from_fn(|i| (pad_begin[i], behind(i)));
-    (shape.groups == 1 && shape.in_channels <= 4 && added != [(0, 0); 3]).then_some(added)
 }

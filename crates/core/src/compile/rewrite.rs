@@ -7,6 +7,7 @@
 //!   That alone changes how results are rounded.
 
 use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
+use super::memo::Memo;
 use super::quantize::OnBytes;
 use crate::op::Op;
 use crate::tensor::{Buffer, Meta, Tensor};
@@ -46,8 +47,14 @@ pub trait Rewrites {
         None
     }
 
-    /// An op, and the inputs behind the first, that give the same bits with less to do in every run.
-    fn prepared(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+    /// An op, and the inputs behind the first, that give the same bits with less to do in every run. What is made of
+    /// constants whatever the batch size is kept in `memo`.
+    fn prepared(
+        &self,
+        _inputs: &[Meta],
+        _constants: &[Option<Tensor>],
+        _memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         None
     }
 
@@ -79,7 +86,7 @@ pub(crate) struct AsItIs;
 impl Rewrites for AsItIs {}
 
 /// Folds scales and shifts into the weights before them: for inference.
-pub(super) fn fold_affine(graph: &mut Graph) {
+pub(super) fn fold_affine(graph: &mut Graph, memo: &mut Memo) {
     for at in 0..graph.equations.len() {
         let Some((before, op)) = followed(graph, at) else { continue };
         let Some((scale, shift)) = op.rewrites().channel_affine(&constants(graph, at)) else { continue };
@@ -91,6 +98,8 @@ pub(super) fn fold_affine(graph: &mut Graph) {
         let Some(others) = first.rewrites().then_channel_affine(&constants(graph, before), &scale, &shift) else {
             continue;
         };
+        let sources = [constants(graph, before), constants(graph, at)].concat();
+        memo.came(&others, &format!("{first:?} and {op:?}"), &sources);
         replace_inputs(graph, before, others);
         take_over(graph, before, at);
     }
@@ -151,11 +160,11 @@ pub(super) fn gate_maxima(graph: &mut Graph) {
 }
 
 /// Prepares ops whose inputs are constants.
-pub(super) fn prepare(graph: &mut Graph) {
+pub(super) fn prepare(graph: &mut Graph, memo: &mut Memo) {
     for at in 0..graph.equations.len() {
         let What::Op(op) = &graph.equations[at].what else { continue };
         let inputs: Vec<Meta> = graph.equations[at].inputs.iter().map(Operand::meta).collect();
-        let Some((op, others)) = op.rewrites().prepared(&inputs, &constants(graph, at)) else { continue };
+        let Some((op, others)) = op.rewrites().prepared(&inputs, &constants(graph, at), memo) else { continue };
         graph.equations[at].what = What::Op(op);
         replace_inputs(graph, at, others);
     }

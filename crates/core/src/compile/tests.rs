@@ -1,8 +1,10 @@
 //! Compiled functions against the functions themselves: the same bits, the same state, the same mistakes.
 
+use super::graph::Equation;
 use super::{Graphs, compile, effect};
 use crate::random::Generator;
 use crate::{Convolution, DType, Param, Pooling, Tensor, attempt, detect_anomaly, no_grad, warnings};
+use std::sync::Arc;
 
 fn bytes(tensors: &[Tensor]) -> Vec<Vec<u8>> {
     tensors.iter().map(Tensor::to_bytes).collect()
@@ -290,6 +292,23 @@ fn graphs_for_inference_fold_and_pack() {
     assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-4);
     // … in place of the one before, whose weights are gone.
     assert_eq!(folded.graphs.len(), 1);
+}
+
+#[test]
+fn graphs_of_all_batch_sizes_share_packed_weights() {
+    let (params, forward) = network();
+    let folded = compile(|[x]: [&Tensor; 1]| forward(x)).for_inference();
+    // The bytes of the constants that convolutions read behind their input.
+    let weights = |batch: usize| -> Vec<usize> {
+        let graph = no_grad(|| folded.graph([&numbers(&[batch, 3, 40, 50], 3)])).unwrap();
+        let convolutions = graph.equations.iter().filter(|e| e.title() == "conv2d" && e.inputs.len() > 1);
+        let place = |e: &Equation| graph.values[e.inputs[1].value].constant.as_ref().map(|c| Arc::as_ptr(c).addr());
+        convolutions.filter_map(place).collect()
+    };
+    let one = weights(1);
+    assert_eq!((one.len(), one.clone()), (3, weights(2)));
+    params[0].set(&params[0].get().mul(2.0)).unwrap();
+    assert_ne!(weights(2)[0], one[0], "another weight is packed anew");
 }
 
 #[test]

@@ -225,6 +225,22 @@ pub(crate) fn load(param: &Param, real: &Tensor, changes: bool) -> Tensor {
     loaded.unwrap_or_else(|error| error.raise())
 }
 
+/// A tensor that does not depend on the arguments, as one whose ops are recorded all the same: for what the passes over a
+/// graph should see before it is computed, such as the bytes of a quantized weight. Without a trace, the tensor itself.
+pub fn deferred(tensor: &Tensor) -> Tensor {
+    if !is_tracing() || tensor.is_traced() {
+        return tensor.clone();
+    }
+    let made = with(|trace| {
+        let data = trace.fresh(tensor.meta());
+        let number = trace.graph.values.len() - 1;
+        let (value, buffer) = (&mut trace.graph.values[number], &tensor.0.data.buffer);
+        (value.layout, value.bytes, value.constant) = (tensor.layout().clone(), buffer.len(), Some(buffer.clone()));
+        Tensor::make(data, None)
+    });
+    made.unwrap_or_else(|error| error.raise())
+}
+
 /// Notes a parameter that is made while tracing.
 pub(crate) fn born(param: &Param) {
     let made = with(|trace| {

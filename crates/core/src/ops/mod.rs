@@ -73,15 +73,16 @@ ops! {
     /// Signals and their frequencies.
     fourier: fft rfft irfft window stft istft;
     /// Eight bits a number.
-    quantized: fake_quantize fake_quantize_per_channel quantize_images dequantize_images quantized_convolution
-        quantized_max_pool dynamic_quantized_linear weight_quantized_linear;
+    quantized: fake_quantize fake_quantize_per_channel quantize_linear dequantize_linear quantize_images
+        dequantize_images pack_images unpack_images quantized_convolution integer_convolution quantized_max_pool
+        quantized_sum dynamic_quantized_linear weight_quantized_linear;
     /// How far predictions are from targets.
     loss: cross_entropy nll ctc;
 }
 
 /// What an op's file needs.
 mod prelude {
-    pub(crate) use crate::compile::{OnBytes, Rewrites};
+    pub(crate) use crate::compile::{Memo, OnBytes, Rewrites};
     pub(crate) use crate::grad::{Grad, Grads};
     pub(crate) use crate::onnx::{Attribute, Value, Values, Writer};
     pub(crate) use crate::op::{

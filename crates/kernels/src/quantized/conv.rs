@@ -32,12 +32,14 @@ pub(super) fn convolve_by(way: Way, shape: &ConvShape, x: &[u8], packed: &[i8], 
     let y_len = match &y {
         QuantizedOutput::Numbers(y) => (y.len(), shape.y_len()),
         QuantizedOutput::Bytes(y, ..) => (y.len(), y_len(shape)),
+        QuantizedOutput::Sums(y) => (y.len(), shape.y_len()),
     };
     let lengths = [(x.len(), x_len(shape)), (packed.len(), packed_len(shape)), y_len];
     assert!(lengths.iter().all(|(found, needed)| found == needed), "lengths of x, weight, y {lengths:?}: {shape:?}");
     let outputs = shape.out_channels;
-    let given = [finish.weight.len(), finish.sums.len(), finish.bias.map_or(outputs, |bias| bias.len())];
-    assert_eq!(given, [outputs; 3], "scales, sums and bias have one value for each output channel");
+    let biases = [finish.whole_bias.map_or(outputs, |bias| bias.len()), finish.bias.map_or(outputs, |bias| bias.len())];
+    let given = [finish.weight.len(), finish.sums.len(), biases[0], biases[1]];
+    assert_eq!(given, [outputs; 4], "scales, sums and biases have one value for each output channel");
     assert!(finish.residual.is_none_or(|r| r.values.len() == super::y_len(shape)), "a residual is as long as y");
     let geometry = Geometry::new(shape);
     let outside = match finish.x {

@@ -1,6 +1,6 @@
 //! Numbers to bytes and back.
 
-use super::finish::Quantizer;
+use super::finish::nearest_byte;
 use super::pitch;
 use crate::simd::{Vectorized, vectorized};
 use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
@@ -34,32 +34,39 @@ impl Border {
     }
 }
 
-/// `y = round(x · (1 / scale)) + zero`, ties to even, at least 0 and at most 255.
+/// `y = round(x / scale) + zero`, ties to even, at least 0 and at most 255; NaN becomes 0.
 ///
 /// # Panics
 /// If the slices differ in length.
 #[track_caller]
 pub fn quantize_slice(x: &[f32], scale: f32, zero: u8, y: &mut [u8]) {
     assert_eq!(x.len(), y.len(), "lengths of x and y");
-    let quantizer = Quantizer::new(scale, zero);
+    let byte = quantizer(scale, zero);
     for_chunks_mut(y, CHUNK, |chunk, y| {
         let x = &x[chunk * CHUNK..][..y.len()];
-        vectorized(Quantize { x, quantizer, y });
+        vectorized(Each { x, byte, y });
     });
 }
 
-struct Quantize<'a> {
-    x: &'a [f32],
-    quantizer: Quantizer,
+/// How numbers become bytes.
+fn quantizer(scale: f32, zero: u8) -> impl Fn(f32) -> u8 + Copy + Sync {
+    let zero = f32::from(zero);
+    move |x| nearest_byte(x / scale, zero)
+}
+
+/// Elements that become bytes where they stand.
+struct Each<'a, T, F> {
+    x: &'a [T],
+    byte: F,
     y: &'a mut [u8],
 }
 
-impl Vectorized for Quantize<'_> {
+impl<T: Copy, F: Fn(T) -> u8> Vectorized for Each<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = self.quantizer.byte(x));
+        self.y.iter_mut().zip(self.x).for_each(|(y, &x)| *y = (self.byte)(x));
     }
 }
 
@@ -70,6 +77,23 @@ impl Vectorized for Quantize<'_> {
 /// If a slice does not have the images' length.
 #[track_caller]
 pub fn quantize_images(border: &Border, x: &[f32], scale: f32, zero: u8, y: &mut [u8]) {
+    together(border, x, quantizer(scale, zero), zero, y);
+}
+
+/// Bytes `[batch, channels, depth, height, width]` as images of bytes, each byte with the bits of `flip` turned over:
+/// `0x80` makes unsigned bytes of signed ones, 128 steps higher. Bytes around the images and behind the last channel are
+/// `zero`.
+///
+/// # Panics
+/// If a slice does not have the images' length.
+#[track_caller]
+pub fn pack_images(border: &Border, x: &[u8], flip: u8, zero: u8, y: &mut [u8]) {
+    together(border, x, move |byte| byte ^ flip, zero, y);
+}
+
+/// Makes bytes of images, and brings the channels of each position together.
+#[track_caller]
+fn together<T: Copy + Sync>(border: &Border, x: &[T], byte: impl Fn(T) -> u8 + Copy + Sync, zero: u8, y: &mut [u8]) {
     let (pitch, positions, padded) = (pitch(border.channels), border.positions(), border.padded());
     let whole = padded.iter().product::<usize>();
     let lengths = (border.batch * border.channels * positions, border.batch * whole * pitch);
@@ -77,12 +101,11 @@ pub fn quantize_images(border: &Border, x: &[f32], scale: f32, zero: u8, y: &mut
     if x.is_empty() {
         return y.fill(zero);
     }
-    let quantizer = Quantizer::new(scale, zero);
     if whole == 1 {
         // Rows of a dense layer.
         return for_chunks_mut(y, pitch, |image, y| {
             let (y, rest) = y.split_at_mut(border.channels);
-            vectorized(Quantize { x: &x[image * border.channels..][..border.channels], quantizer, y });
+            vectorized(Each { x: &x[image * border.channels..][..border.channels], byte, y });
             rest.fill(zero);
         });
     }
@@ -98,7 +121,7 @@ pub fn quantize_images(border: &Border, x: &[f32], scale: f32, zero: u8, y: &mut
             let (start, end) = (part * POSITIONS, positions.min((part + 1) * POSITIONS));
             // SAFETY: tasks are different positions.
             let y = unsafe { shared.range((image * whole + start) * pitch..(image * whole + end) * pitch) };
-            return vectorized(Together { x, from: start, positions, channels: border.channels, quantizer, zero, y });
+            return vectorized(Together { x, from: start, positions, channels: border.channels, byte, zero, y });
         }
         let start = (image * planes + part) * padded[2] * pitch;
         // SAFETY: tasks are different lines.
@@ -113,23 +136,23 @@ pub fn quantize_images(border: &Border, x: &[f32], scale: f32, zero: u8, y: &mut
         before.fill(zero);
         behind.fill(zero);
         let from = (z * border.size[1] + row) * line;
-        vectorized(Together { x, from, positions, channels: border.channels, quantizer, zero, y });
+        vectorized(Together { x, from, positions, channels: border.channels, byte, zero, y });
     });
 }
 
 /// Brings the channels of some neighbouring positions together.
-struct Together<'a> {
+struct Together<'a, T, F> {
     /// One image.
-    x: &'a [f32],
+    x: &'a [T],
     from: usize,
     positions: usize,
     channels: usize,
-    quantizer: Quantizer,
+    byte: F,
     zero: u8,
     y: &'a mut [u8],
 }
 
-impl Vectorized for Together<'_> {
+impl<T: Copy, F: Fn(T) -> u8> Vectorized for Together<'_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -141,7 +164,7 @@ impl Vectorized for Together<'_> {
                 let mut bytes = [self.zero; POSITIONS];
                 if channel < self.channels {
                     let x = &self.x[channel * self.positions + from..][..count];
-                    bytes.iter_mut().zip(x).for_each(|(byte, &x)| *byte = self.quantizer.byte(x));
+                    bytes.iter_mut().zip(x).for_each(|(to, &x)| *to = (self.byte)(x));
                 }
                 y[channel..].iter_mut().step_by(pitch).zip(bytes).for_each(|(y, byte)| *y = byte);
             }
@@ -154,16 +177,132 @@ impl Vectorized for Together<'_> {
 /// # Panics
 /// If a slice does not have the images' length.
 #[track_caller]
-pub fn dequantize_images([batch, channels, positions]: [usize; 3], x: &[u8], scale: f32, zero: u8, y: &mut [f32]) {
+pub fn dequantize_images(sizes: [usize; 3], x: &[u8], scale: f32, zero: u8, y: &mut [f32]) {
+    let zero = f32::from(zero);
+    apart(sizes, x, y, |byte| (f32::from(byte) - zero) * scale);
+}
+
+/// Images of bytes as bytes `[batch, channels, positions]`, with the bits of `flip` turned over: the opposite of
+/// [`pack_images`].
+///
+/// # Panics
+/// If a slice does not have the images' length.
+#[track_caller]
+pub fn unpack_images(sizes: [usize; 3], x: &[u8], flip: u8, y: &mut [u8]) {
+    apart(sizes, x, y, |byte| byte ^ flip);
+}
+
+/// Takes the channels of images of bytes apart.
+#[track_caller]
+fn apart<T: Send>([batch, channels, positions]: [usize; 3], x: &[u8], y: &mut [T], f: impl Fn(u8) -> T + Sync) {
     let pitch = pitch(channels);
     let lengths = (batch * positions * pitch, batch * channels * positions);
     assert_eq!((x.len(), y.len()), lengths, "lengths of x and y");
     if y.is_empty() {
         return;
     }
-    let zero = f32::from(zero);
     for_chunks_mut(y, positions, |plane, y| {
         let x = &x[plane / channels * positions * pitch + plane % channels..];
-        y.iter_mut().zip(x.iter().step_by(pitch)).for_each(|(y, &x)| *y = (f32::from(x) - zero) * scale);
+        y.iter_mut().zip(x.iter().step_by(pitch)).for_each(|(y, &x)| *y = f(x));
     });
+}
+
+/// A type of bytes that stand for numbers.
+pub trait QuantizedByte: Copy {
+    /// The least and the largest byte.
+    const RANGE: (f32, f32);
+    /// The byte that is a whole number within the range.
+    fn of(whole: i32) -> Self;
+    /// The byte as a whole number.
+    fn whole(self) -> i32;
+}
+
+impl QuantizedByte for u8 {
+    const RANGE: (f32, f32) = (0.0, 255.0);
+
+    #[inline(always)]
+    fn of(whole: i32) -> u8 {
+        whole as u8
+    }
+
+    #[inline(always)]
+    fn whole(self) -> i32 {
+        i32::from(self)
+    }
+}
+
+impl QuantizedByte for i8 {
+    const RANGE: (f32, f32) = (-128.0, 127.0);
+
+    #[inline(always)]
+    fn of(whole: i32) -> i8 {
+        whole as i8
+    }
+
+    #[inline(always)]
+    fn whole(self) -> i32 {
+        i32::from(self)
+    }
+}
+
+/// `y = round(x / scale) + zero`, ties to even, within the bytes' range, for elements with a scale and a zero point each;
+/// NaN becomes the least byte.
+///
+/// # Panics
+/// If the slices differ in length.
+#[track_caller]
+pub fn quantize_each<B: QuantizedByte>(x: &[f32], scale: &[f32], zero: &[B], y: &mut [B]) {
+    assert_eq!([x.len(), scale.len(), zero.len()], [y.len(); 3], "lengths of x, scale and zero");
+    vectorized(Quantize { x, scale, zero, y });
+}
+
+struct Quantize<'a, B> {
+    x: &'a [f32],
+    scale: &'a [f32],
+    zero: &'a [B],
+    y: &'a mut [B],
+}
+
+impl<B: QuantizedByte> Vectorized for Quantize<'_, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let (least, largest) = B::RANGE;
+        for (((y, &x), &scale), &zero) in self.y.iter_mut().zip(self.x).zip(self.scale).zip(self.zero) {
+            let q = (x / scale).round_ties_even() + zero.whole() as f32;
+            let q = if q > least { q } else { least };
+            let q = if q < largest { q } else { largest };
+            // SAFETY: within the range of a byte.
+            *y = B::of(unsafe { q.to_int_unchecked() });
+        }
+    }
+}
+
+/// `y = (x − zero) · scale`, for elements with a scale and a zero point each.
+///
+/// # Panics
+/// If the slices differ in length.
+#[track_caller]
+pub fn dequantize_each<B: QuantizedByte>(x: &[B], scale: &[f32], zero: &[B], y: &mut [f32]) {
+    assert_eq!([x.len(), scale.len(), zero.len()], [y.len(); 3], "lengths of x, scale and zero");
+    vectorized(Dequantize { x, scale, zero, y });
+}
+
+struct Dequantize<'a, B> {
+    x: &'a [B],
+    scale: &'a [f32],
+    zero: &'a [B],
+    y: &'a mut [f32],
+}
+
+impl<B: QuantizedByte> Vectorized for Dequantize<'_, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (((y, &x), &scale), &zero) in self.y.iter_mut().zip(self.x).zip(self.scale).zip(self.zero) {
+            *y = (x.whole() - zero.whole()) as f32 * scale;
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub struct Residual<'a> {
 }
 
 /// What is done to exact sums, in this order, each operation rounded by itself:
-/// `(sum − zero·sums) · (x scale · weight scale) + bias + residual`, bounded.
+/// `(sum − zero·sums + whole bias) · (x scale · weight scale) + bias + residual`, bounded.
 #[derive(Clone, Copy, Debug)]
 pub struct Finish<'a> {
     /// What the bytes of `x` stand for.
@@ -34,6 +34,8 @@ pub struct Finish<'a> {
     pub weight: &'a [f32],
     /// The sums of the weight, of [`pack`](super::pack).
     pub sums: &'a [i32],
+    /// One value per output channel, in steps of x times those of the weight.
+    pub whole_bias: Option<&'a [i32]>,
     /// One value per output channel.
     pub bias: Option<&'a [f32]>,
     /// Another result that is added.
@@ -49,12 +51,15 @@ pub enum QuantizedOutput<'a> {
     Numbers(&'a mut [f32]),
     /// Bytes: `round(y · (1 / scale)) + zero`, ties to even, at least 0 and at most 255.
     Bytes(&'a mut [u8], f32, u8),
+    /// The exact sums `sum − zero·sums + whole bias`, laid out as numbers are.
+    Sums(&'a mut [i32]),
 }
 
 /// [`QuantizedOutput`] for several tasks.
 pub(super) enum To<'a> {
     Numbers(SharedMut<'a, f32>),
     Bytes(SharedMut<'a, u8>, Quantizer),
+    Sums(SharedMut<'a, i32>),
 }
 
 impl<'a> To<'a> {
@@ -62,6 +67,7 @@ impl<'a> To<'a> {
         match y {
             QuantizedOutput::Numbers(y) => To::Numbers(SharedMut::new(y)),
             QuantizedOutput::Bytes(y, scale, zero) => To::Bytes(SharedMut::new(y), Quantizer::new(scale, zero)),
+            QuantizedOutput::Sums(y) => To::Sums(SharedMut::new(y)),
         }
     }
 }
@@ -81,12 +87,18 @@ impl Quantizer {
     /// The byte nearest to `x`; NaN becomes 0.
     #[inline(always)]
     pub fn byte(self, x: f32) -> u8 {
-        let q = (x * self.inverse).round_ties_even() + self.zero;
-        let q = if q > 0.0 { q } else { 0.0 };
-        let q = if q < 255.0 { q } else { 255.0 };
-        // SAFETY: at least 0 and at most 255.
-        (unsafe { q.to_int_unchecked::<i32>() }) as u8
+        nearest_byte(x * self.inverse, self.zero)
     }
+}
+
+/// `round(steps) + zero`, ties to even, at least 0 and at most 255; NaN becomes 0.
+#[inline(always)]
+pub(super) fn nearest_byte(steps: f32, zero: f32) -> u8 {
+    let q = steps.round_ties_even() + zero;
+    let q = if q > 0.0 { q } else { 0.0 };
+    let q = if q < 255.0 { q } else { 255.0 };
+    // SAFETY: at least 0 and at most 255.
+    (unsafe { q.to_int_unchecked::<i32>() }) as u8
 }
 
 /// Some rows and columns of sums.
@@ -142,7 +154,7 @@ impl Block<'_> {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
     unsafe fn write_avx512(&self, to: &To) {
         use std::arch::x86_64::*;
-        let Finish { x, weight, sums, bias, residual, bounds } = *self.finish;
+        let Finish { x, weight, sums, whole_bias, bias, residual, bounds } = *self.finish;
         let pitch = pitch(self.all);
         let first = |count: usize| ((1u32 << count.min(LANES)) - 1) as __mmask16;
         for (register, channel) in self.channels.clone().step_by(LANES).enumerate() {
@@ -151,7 +163,8 @@ impl Block<'_> {
             // SAFETY: masked lanes are not read, and the others lie within slices of one value per channel.
             let load = |x: &[f32]| unsafe { _mm512_maskz_loadu_ps(channels, x[channel..].as_ptr()) };
             // SAFETY: as above.
-            let sums = unsafe { _mm512_maskz_loadu_epi32(channels, sums[channel..].as_ptr()) };
+            let load_whole = |x: &[i32]| unsafe { _mm512_maskz_loadu_epi32(channels, x[channel..].as_ptr()) };
+            let (sums, whole_bias) = (load_whole(sums), whole_bias.map(load_whole));
             let (weight, bias) = (load(weight), bias.map(load));
             for (row, given) in self.sums.iter().enumerate() {
                 let position = self.position + row;
@@ -164,7 +177,19 @@ impl Block<'_> {
                 };
                 // SAFETY: a row of sums has a register for each sixteen channels.
                 let given = unsafe { _mm512_loadu_si512(given[register * LANES..][..LANES].as_ptr().cast()) };
-                let exact = _mm512_sub_epi32(given, _mm512_mullo_epi32(_mm512_set1_epi32(i32::from(zero)), sums));
+                let mut exact = _mm512_sub_epi32(given, _mm512_mullo_epi32(_mm512_set1_epi32(i32::from(zero)), sums));
+                if let Some(whole_bias) = whole_bias {
+                    exact = _mm512_add_epi32(exact, whole_bias);
+                }
+                if let To::Sums(to) = to {
+                    let mut values = [0; LANES];
+                    // SAFETY: sixteen integers are one register; the caller's promise.
+                    unsafe {
+                        _mm512_storeu_si512(values.as_mut_ptr().cast(), exact);
+                        self.place(to, position, channel, &values);
+                    }
+                    continue;
+                }
                 let mut y = _mm512_mul_ps(_mm512_cvtepi32_ps(exact), _mm512_mul_ps(_mm512_set1_ps(scale), weight));
                 if let Some(bias) = bias {
                     y = _mm512_add_ps(y, bias);
@@ -194,14 +219,15 @@ impl Block<'_> {
                             _mm_mask_storeu_epi8(to.as_mut_ptr().cast(), bytes, _mm512_cvtepi32_epi8(q));
                         }
                     }
-                    To::Numbers(_) => {
+                    To::Numbers(to) => {
                         let mut values = [0.0; LANES];
                         // SAFETY: sixteen floats are one register; the caller's promise.
                         unsafe {
                             _mm512_storeu_ps(values.as_mut_ptr(), y);
-                            self.store(to, position, channel, &values);
+                            self.place(to, position, channel, &values);
                         }
                     }
+                    To::Sums(_) => unreachable!("sums are written before they are scaled"),
                 }
             }
         }
@@ -221,11 +247,12 @@ impl Block<'_> {
     #[inline(always)]
     #[allow(clippy::needless_range_loop)] // plain loops over constants are always unrolled
     unsafe fn write_lanes(&self, to: &To) {
-        let Finish { x, weight, sums, bias, residual, bounds } = *self.finish;
+        let Finish { x, weight, sums, whole_bias, bias, residual, bounds } = *self.finish;
         let pitch = pitch(self.all);
         for (register, channel) in self.channels.clone().step_by(LANES).enumerate() {
             let (weight, sums) = (lanes(weight, channel), lanes(sums, channel));
-            let bias = bias.map(|bias| lanes(bias, channel));
+            let (whole_bias, bias) =
+                (whole_bias.map(|bias| lanes(bias, channel)), bias.map(|bias| lanes(bias, channel)));
             for (row, given) in self.sums.iter().enumerate() {
                 let given = &given.as_chunks::<LANES>().0[register];
                 let position = self.position + row;
@@ -236,9 +263,23 @@ impl Block<'_> {
                         (scales[image], i32::from(zeros[image]))
                     }
                 };
+                let mut exact = [0; LANES];
+                for j in 0..LANES {
+                    exact[j] = given[j].wrapping_sub(zero.wrapping_mul(sums[j]));
+                }
+                if let Some(whole_bias) = whole_bias {
+                    for j in 0..LANES {
+                        exact[j] = exact[j].wrapping_add(whole_bias[j]);
+                    }
+                }
+                if let To::Sums(to) = to {
+                    // SAFETY: the caller's promises.
+                    unsafe { self.place(to, position, channel, &exact) };
+                    continue;
+                }
                 let mut y = [0.0f32; LANES];
                 for j in 0..LANES {
-                    y[j] = given[j].wrapping_sub(zero.wrapping_mul(sums[j])) as f32 * (scale * weight[j]);
+                    y[j] = exact[j] as f32 * (scale * weight[j]);
                 }
                 if let Some(bias) = bias {
                     for j in 0..LANES {
@@ -288,22 +329,31 @@ impl Block<'_> {
                     None => to.copy_from_slice(&bytes[..count]),
                 }
             }
-            To::Numbers(to) => {
-                let count = LANES.min(self.channels.end - channel);
-                if self.positions == 1 {
-                    let start = position * self.all + channel;
-                    // SAFETY: the caller's promise.
-                    unsafe { to.range(start..start + count) }.copy_from_slice(&y[..count]);
-                    return;
-                }
-                let (image, place) = (position / self.positions, position % self.positions);
-                let start = (image * self.all + channel) * self.positions + place;
-                for (j, &y) in y.iter().enumerate().take(count) {
-                    let at = start + j * self.positions;
-                    // SAFETY: the caller's promise.
-                    unsafe { to.range(at..at + 1)[0] = y };
-                }
-            }
+            // SAFETY: the caller's promise.
+            To::Numbers(to) => unsafe { self.place(to, position, channel, y) },
+            To::Sums(_) => unreachable!("sums are written before they are scaled"),
+        }
+    }
+
+    /// Writes the values of a position for sixteen channels, or as many as are left, a channel after another.
+    ///
+    /// # Safety
+    /// As `write`.
+    #[inline(always)]
+    unsafe fn place<T: Copy + Send>(&self, to: &SharedMut<T>, position: usize, channel: usize, values: &[T; LANES]) {
+        let count = LANES.min(self.channels.end - channel);
+        if self.positions == 1 {
+            let start = position * self.all + channel;
+            // SAFETY: the caller's promise.
+            unsafe { to.range(start..start + count) }.copy_from_slice(&values[..count]);
+            return;
+        }
+        let (image, place) = (position / self.positions, position % self.positions);
+        let start = (image * self.all + channel) * self.positions + place;
+        for (j, &value) in values.iter().enumerate().take(count) {
+            let at = start + j * self.positions;
+            // SAFETY: the caller's promise.
+            unsafe { to.range(at..at + 1)[0] = value };
         }
     }
 }

@@ -14,14 +14,19 @@ mod depthwise;
 mod finish;
 mod pack;
 mod pool;
+mod sum;
 mod tile;
 mod weights;
 
 pub use conv::convolve;
-pub use convert::{Border, dequantize_images, quantize_images, quantize_slice};
+pub use convert::{
+    Border, QuantizedByte, dequantize_each, dequantize_images, pack_images, quantize_each, quantize_images,
+    quantize_slice, unpack_images,
+};
 pub use finish::{Finish, InputScale, QuantizedOutput, Residual};
 pub use pack::{pack, packed_len};
 pub use pool::max_pool;
+pub use sum::{Term, sum_bytes};
 pub use weights::multiply_bytes;
 
 use crate::conv::ConvShape;

@@ -122,6 +122,11 @@ fn given(shape: &ConvShape) -> Given {
     Given { x, weight, packed, sums }
 }
 
+/// Sums that are scaled and nothing else.
+fn plain<'a>(x: InputScale<'a>, weight: &'a [f32], sums: &'a [i32]) -> Finish<'a> {
+    Finish { x, weight, sums, whole_bias: None, bias: None, residual: None, bounds: None }
+}
+
 fn ways() -> Vec<Way> {
     let mut ways: Vec<Way> = available().into_iter().map(Way::of).collect();
     ways.dedup();
@@ -135,12 +140,20 @@ fn sums_are_exact_in_every_way() {
         let expected = reference(&shape, &x, &weight, |_| 131);
         let ones = vec![1.0; shape.out_channels];
         let x_scale = InputScale::One(1.0, 131);
-        let finish = Finish { x: x_scale, weight: &ones, sums: &sums, bias: None, residual: None, bounds: None };
+        let finish = plain(x_scale, &ones, &sums);
         for way in ways() {
             let mut y = vec![f32::NAN; shape.y_len()];
             convolve_by(way, &shape, &x, &packed, finish, QuantizedOutput::Numbers(&mut y));
             let same = y.iter().zip(&expected).all(|(&y, &sum)| y == sum as f32);
             assert!(same && y.len() == expected.len(), "{way:?} {shape:?}");
+            // Integers, with an integer for each channel added.
+            let whole: Vec<i32> = (0..shape.out_channels).map(|o| 1000 - 7 * o as i32).collect();
+            let mut y = vec![0; shape.y_len()];
+            let finish = Finish { whole_bias: Some(&whole), ..finish };
+            convolve_by(way, &shape, &x, &packed, finish, QuantizedOutput::Sums(&mut y));
+            let channel = |i: usize| i / shape.output.iter().product::<usize>() % shape.out_channels;
+            let same = |(i, (&y, &sum)): (usize, (&i32, &i64))| i64::from(y) == sum + i64::from(whole[channel(i)]);
+            assert!(y.iter().zip(&expected).enumerate().all(same), "{way:?} {shape:?}");
         }
     }
 }
@@ -155,7 +168,7 @@ fn the_largest_products_do_not_saturate() {
         pack(&shape, &weight, &mut packed, &mut sums);
         let ones = vec![1.0; shape.out_channels];
         let x_scale = InputScale::One(1.0, 0);
-        let finish = Finish { x: x_scale, weight: &ones, sums: &sums, bias: None, residual: None, bounds: None };
+        let finish = plain(x_scale, &ones, &sums);
         for way in ways() {
             let mut y = vec![0.0; shape.y_len()];
             convolve_by(way, &shape, &x, &packed, finish, QuantizedOutput::Numbers(&mut y));
@@ -178,7 +191,7 @@ fn results_are_finished_as_documented_with_any_number_of_threads() {
         for residual in [None, Some(residual)] {
             let x_scale = InputScale::One(0.3, 17);
             let bounds = Some((-0.5, 6.0));
-            let finish = Finish { x: x_scale, weight: &scales, sums: &sums, bias: Some(&bias), residual, bounds };
+            let finish = Finish { bias: Some(&bias), residual, bounds, ..plain(x_scale, &scales, &sums) };
             let numbers: Vec<f32> = sums_of
                 .iter()
                 .enumerate()
@@ -217,7 +230,7 @@ fn rows_may_have_scales_of_their_own() {
     let scales: Vec<f32> = (1..12).map(|row| row as f32).collect();
     let ones = vec![1.0; 70];
     let x_scale = InputScale::Each(&scales, &zeros);
-    let finish = Finish { x: x_scale, weight: &ones, sums: &sums, bias: None, residual: None, bounds: None };
+    let finish = plain(x_scale, &ones, &sums);
     let mut y = vec![0.0; shape.y_len()];
     convolve(&shape, &x, &packed, finish, QuantizedOutput::Numbers(&mut y));
     let expected = reference(&shape, &x, &weight, |row| zeros[row]);
@@ -252,7 +265,7 @@ fn numbers_become_bytes_and_come_back() {
             if c < channels && (0..3).all(|i| from[i] < size[i]) {
                 let from = (from[0] * size[1] + from[1]) * size[2] + from[2];
                 let from = (image * channels + c) * positions + from;
-                let expected = ((x[from] * (1.0f32 / 0.013)).round_ties_even() + 100.0).clamp(0.0, 255.0);
+                let expected = ((x[from] / 0.013f32).round_ties_even() + 100.0).clamp(0.0, 255.0);
                 assert_eq!((byte, flat[from]), (expected as u8, expected as u8));
                 seen += 1;
             } else {
@@ -260,10 +273,17 @@ fn numbers_become_bytes_and_come_back() {
             }
         }
         assert_eq!(seen, x.len());
+        let mut packed = vec![99; y.len()];
+        let turned: Vec<u8> = flat.iter().map(|byte| byte ^ 0x80).collect();
+        pack_images(&border, &turned, 0x80, 100, &mut packed);
+        assert_eq!(packed, y, "the same bytes, only moved");
         if added == [(0, 0); 3] {
             let mut back = vec![0.0; x.len()];
             dequantize_images([2, channels, positions], &y, 0.013, 100, &mut back);
             assert!(back.iter().zip(&flat).all(|(&x, &byte)| x == (f32::from(byte) - 100.0) * 0.013));
+            let mut back = vec![0; x.len()];
+            unpack_images([2, channels, positions], &y, 0x80, &mut back);
+            assert_eq!(back, turned);
         }
     }
     let mut bytes = [7; 4];
@@ -298,4 +318,18 @@ fn the_largest_byte_of_each_window() {
             assert_eq!(found, expected);
         }
     }
+}
+
+#[test]
+fn elements_may_have_scales_of_their_own() {
+    let x = [0.0f32, 0.25, 0.75, -1000.0, 1000.0, 3.0e9, f32::NAN];
+    let scale = [0.5f32, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0];
+    let (mut signed, mut unsigned) = ([9i8; 7], [9u8; 7]);
+    quantize_each(&x, &scale, &[-3, -3, -3, 0, 0, 5, 5], &mut signed);
+    assert_eq!(signed, [-3, -3, -1, -128, 127, 127, -128], "ties go to the even number of steps");
+    quantize_each(&x, &scale, &[3, 3, 3, 0, 0, 5, 5], &mut unsigned);
+    assert_eq!(unsigned, [3, 3, 5, 0, 255, 255, 0]);
+    let mut y = [0.0; 7];
+    dequantize_each(&signed, &scale, &[-3; 7], &mut y);
+    assert_eq!(y, [0.0, 0.0, 1.0, -125.0, 130.0, 130.0, -125.0]);
 }

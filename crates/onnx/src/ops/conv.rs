@@ -34,7 +34,7 @@ pub(super) fn convolve(
     }
 }
 
-fn options(geometry: &Geometry, groups: usize) -> Convolution {
+pub(super) fn options(geometry: &Geometry, groups: usize) -> Convolution {
     Convolution::new().stride(&geometry.stride[..]).dilation(&geometry.dilation[..]).groups(groups)
 }
 

@@ -4,12 +4,13 @@ mod features;
 mod labels;
 mod linear;
 mod trees;
+mod vectors;
 
 use crate::registry::Operator;
 
 /// The tables of the domain.
 pub(crate) const TABLES: &[&[Operator]] =
-    &[features::OPERATORS, labels::OPERATORS, linear::OPERATORS, trees::OPERATORS];
+    &[features::OPERATORS, labels::OPERATORS, linear::OPERATORS, trees::OPERATORS, vectors::OPERATORS];
 
 use super::prelude::*;
 

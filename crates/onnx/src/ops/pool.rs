@@ -42,8 +42,14 @@ fn max_pool(node: &Node) -> Result<Run> {
         let (tensor, element) = x.typed(0)?;
         let sizes = spatial(tensor)?;
         let geometry = windows.over(sizes, None)?;
-        // Bytes are exact as floats.
-        let mut input = if element.is_float() { tensor.clone() } else { tensor.try_to_dtype(DType::F32)? };
+        // Bytes are exact as floats: numbers in steps of 1, which graphs for inference take the maxima of as bytes.
+        let bytes = matches!(element, ElementType::U8 | ElementType::I8);
+        let (step, zero) = (Tensor::from(1.0f32), Tensor::zeros_with((), tensor.dtype()));
+        let mut input = match bytes {
+            _ if element.is_float() => tensor.clone(),
+            true => tensor.try_dequantize_linear(&step, &zero)?,
+            false => tensor.try_to_dtype(DType::F32)?,
+        };
         let mut pooling = pooling(&geometry, ceil);
         let usual = is_usual(&geometry);
         match geometry.padding() {
@@ -57,7 +63,7 @@ fn max_pool(node: &Node) -> Result<Run> {
                 3 => input.try_max_pool3d(&pooling)?,
                 rank => return invalid(format!("poolings have one to three spatial axes, not {rank}")),
             };
-            return x.like(0, &y);
+            return if bytes { one(y.try_quantize_linear(&step, &zero)?) } else { x.like(0, &y) };
         }
         let (y, index) = match sizes.len() {
             1 => input.try_max_pool1d_with_indices(&pooling)?,

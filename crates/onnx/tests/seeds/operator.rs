@@ -198,6 +198,23 @@ impl Choices<'_> {
         }
     }
 
+    /// One of `count` integers of a tensor: of many, none may be larger than 1, as they may be the sizes of another.
+    fn int_of(&mut self, count: usize) -> i64 {
+        match self.int() {
+            n @ -4..=4 if count > 9 => n.clamp(-1, 1),
+            n => n,
+        }
+    }
+
+    /// The same for a byte; `mask` are the bits of numbers up to 7.
+    fn byte_of(&mut self, count: usize, mask: u8) -> u8 {
+        match count {
+            0..=3 => self.byte(),
+            4..=9 => self.byte() & mask,
+            _ => self.byte() & mask & 0x11,
+        }
+    }
+
     fn float(&mut self) -> f32 {
         match self.byte() as i8 {
             127 => f32::INFINITY,
@@ -266,13 +283,14 @@ fn tensor(name: &str, choices: &mut Choices) -> Message {
             10 => raw.extend(f16::from_f32(choices.float()).to_le_bytes()),
             11 => raw.extend(f64::from(choices.float()).to_le_bytes()),
             16 => raw.extend(bf16::from_f32(choices.float()).to_le_bytes()),
-            7 | 13 => raw.extend(choices.int().to_le_bytes()),
-            6 | 12 => raw.extend((choices.int() as i32).to_le_bytes()),
-            4 | 5 => raw.extend((choices.int() as i16).to_le_bytes()),
+            7 | 13 => raw.extend(choices.int_of(count).to_le_bytes()),
+            6 | 12 => raw.extend((choices.int_of(count) as i32).to_le_bytes()),
+            4 | 5 => raw.extend((choices.int_of(count) as i16).to_le_bytes()),
             9 => raw.push(choices.byte() & 1),
-            21..=23 if raw.len() < count.div_ceil(2) => raw.push(choices.byte()),
+            21..=23 if raw.len() < count.div_ceil(2) => raw.push(choices.byte_of(count, 0x77)),
             21..=23 => (),
-            _ => raw.push(choices.byte()),
+            17 | 20 => raw.push(choices.byte()),
+            _ => raw.push(choices.byte_of(count, 0x07)),
         }
     }
     start.bytes(9, &raw)

@@ -352,8 +352,13 @@ impl Rewrites for Convolved {
         Some(vec![weight, bias])
     }
 
-    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given)
+    fn prepared(
+        &self,
+        inputs: &[Meta],
+        given: &[Option<Tensor>],
+        memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        Finished { geometry: self.0, bounds: None, packed: None }.prepared(inputs, given, memo)
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
@@ -416,18 +421,28 @@ impl Op for Finished {
 }
 
 impl Rewrites for Finished {
-    fn prepared(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let weight = given[1].as_ref().filter(|_| self.packed.is_none())?.contiguous();
+    fn prepared(
+        &self,
+        inputs: &[Meta],
+        given: &[Option<Tensor>],
+        memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        let weight = given[1].as_ref().filter(|_| self.packed.is_none())?;
         let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
-        let packed = dispatch!(reals weight.dtype(), T => {
-            let len = packed_len::<T>(&sizes)?;
-            let mut packed = Buffer::recycled(len * size_of::<T>());
-            pack(&sizes, weight.as_slice::<T>()?, packed.slice_mut());
-            Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)
+        let len = dispatch!(reals weight.dtype(), T => packed_len::<T>(&sizes))?;
+        // One image may be packed otherwise than several; how many they are does not matter.
+        let what = format!("packed for {:?}, alone: {}", self.geometry, sizes.batch == 1);
+        let packed = memo.of(&what, &[Some(weight.clone())], || {
+            let weight = weight.contiguous();
+            dispatch!(reals weight.dtype(), T => {
+                let mut packed = Buffer::recycled(len * size_of::<T>());
+                pack(&sizes, weight.as_slice::<T>().ok_or(())?, packed.slice_mut());
+                Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
+            })
         });
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let op = Finished { packed: Some(weight.shape().clone()), ..*self };
-        Some((Arc::new(op), std::iter::once(packed).chain(others).collect()))
+        Some((Arc::new(op), packed.ok()?.into_iter().chain(others).collect()))
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {

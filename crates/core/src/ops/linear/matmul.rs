@@ -1,6 +1,7 @@
 //! `matmul`: products of vectors, matrices and stacks of matrices.
 
 use crate::ops::prelude::*;
+use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::map::Number;
 use crate::run::matrix::Matrices;
 use hadal_kernels::gemm::{GemmElement, HalfElement, Init, gemm_batched, gemm_half_batched};
@@ -95,9 +96,23 @@ fn integers<T: Number>(sizes: &Sizes, x: &[Input], y: &mut Output) {
     }
 }
 
+impl Rewrites for Matmul {
+    /// A dense layer, if the right operand is a matrix that does not change.
+    fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
+        let weight = given[1].as_ref().filter(|weight| weight.rank() == 2 && weight.dtype() == DType::F32)?;
+        let outer = inputs[0].shape.split_last()?.1;
+        let shape = dense(outer.iter().product(), weight.shape()[0], weight.shape()[1]);
+        Some(OnBytes::Products { shape, weight: weight.t(), bias: None, bounds: None })
+    }
+}
+
 impl Op for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
     }
 
     fn kind(&self) -> Kind {

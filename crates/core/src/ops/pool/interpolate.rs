@@ -190,6 +190,51 @@ fn filtered(mode: Interpolation, scale: f64, i: usize, size: usize) -> Vec<(usiz
 struct Resample {
     axis: usize,
     taps: Arc<Taps>,
+    /// The matrix as ONNX has it, if it has.
+    smooth: Option<Smooth>,
+}
+
+/// A resizing as ONNX says it.
+#[derive(Clone, Copy, Debug)]
+struct Smooth {
+    mode: &'static str,
+    corners: bool,
+}
+
+impl Smooth {
+    /// That of an axis with so many old elements per new one; where that is not the quotient of the sizes, ONNX would place
+    /// elements otherwise.
+    fn of(resize: &Resize, size: usize, results: usize, scale: f64) -> Option<Smooth> {
+        let mode = match resize.mode {
+            Interpolation::Linear => "linear",
+            Interpolation::Cubic => "cubic",
+            _ => return None,
+        };
+        let whole = resize.align_corners || scale == size as f64 / results as f64;
+        (whole && !resize.antialias).then_some(Smooth { mode, corners: resize.align_corners })
+    }
+
+    /// A node for this axis; several axes one after the other become one node.
+    fn node(self, x: &Writer, axis: usize, results: usize) -> Value {
+        let place = if self.corners { "align_corners" } else { "half_pixel" };
+        let mut settings: Vec<(&'static str, Attribute)> =
+            vec![("mode", self.mode.into()), ("coordinate_transformation_mode", place.into())];
+        if self.mode == "cubic" {
+            settings.push(("cubic_coeff_a", (-0.75).into()));
+        }
+        let (mut input, mut axes, mut sizes) = (x.input(0), vec![axis as i64], vec![results as i64]);
+        if let Some(before) = x.maker(input).filter(|node| node.operator == "Resize")
+            && let Some(Attribute::Ints(others)) = before.attributes.last().map(|(_, axes)| axes)
+            && before.attributes[..before.attributes.len() - 1] == settings
+            && let Some(known) = x.constant_of(before.inputs[3])
+        {
+            input = before.inputs[0];
+            axes = [&others[..], &axes].concat();
+            sizes = [known.to_vec::<i64>(), sizes].concat();
+        }
+        settings.push(("axes", axes.into()));
+        x.node("Resize", &[input, Value::OMITTED, Value::OMITTED, x.integers(&sizes)], &settings)
+    }
 }
 
 impl Op for Resample {
@@ -210,7 +255,7 @@ impl Op for Resample {
     }
 
     fn grad(&self, g: &Grad) -> Grads {
-        let adjoint = Resample { axis: self.axis, taps: Arc::new(self.taps.transposed()) };
+        let adjoint = Resample { axis: self.axis, taps: Arc::new(self.taps.transposed()), smooth: None };
         vec![Some(apply(adjoint, &[&g.of(0)]).unwrap_or_else(|e| e.raise()))]
     }
 
@@ -219,6 +264,10 @@ impl Op for Resample {
         if rows.iter().all(|row| matches!(row[..], [(_, 1.0)])) {
             let chosen: Vec<i64> = rows.iter().map(|row| row[0].0 as i64).collect();
             return Ok(vec![x.node("Gather", &[x.input(0), x.integers(&chosen)], &[("axis", self.axis.into())])]);
+        }
+        // Runtimes resize images in f32, and other numbers of axes not in every mode.
+        if let Some(smooth) = self.smooth.filter(|_| x.meta(0).dtype == DType::F32 && x.meta(0).shape.rank() == 4) {
+            return Ok(vec![smooth.node(x, self.axis, self.taps.results())]);
         }
         let size = self.taps.elements();
         let mut matrix = vec![0.0; rows.len() * size];
@@ -251,7 +300,8 @@ impl Tensor {
             if results == 0 {
                 return fail(format!("gives axis {} no elements (input {})", i + 2, self.shape()));
             }
-            y = apply(Resample { axis: i + 2, taps: Arc::new(resize.taps(size, results, scale)) }, &[&y])?;
+            let (taps, smooth) = (resize.taps(size, results, scale), Smooth::of(resize, size, results, scale));
+            y = apply(Resample { axis: i + 2, taps: Arc::new(taps), smooth }, &[&y])?;
         }
         y.try_to_dtype(self.dtype())
     }

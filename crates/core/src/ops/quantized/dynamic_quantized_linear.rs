@@ -14,11 +14,9 @@ struct DynamicLinear {
     outputs: usize,
 }
 
-/// The op for a weight `[out, in]`, and its inputs behind the first.
-pub(crate) fn op(weight: &Tensor, bias: Option<&Tensor>) -> Result<(Arc<dyn Op>, Vec<Tensor>)> {
-    let linear = DynamicLinear { features: weight.shape()[1], outputs: weight.shape()[0] };
-    let others = prepare(&linear.shape(1), weight, bias)?;
-    Ok((Arc::new(linear), others))
+/// The op for a weight `[out, in]`; its inputs behind the first are made by `run::bytes::prepare`.
+pub(crate) fn op(weight: &Tensor) -> Arc<dyn Op> {
+    Arc::new(DynamicLinear { features: weight.shape()[1], outputs: weight.shape()[0] })
 }
 
 /// Rows that are worth a task.
@@ -75,6 +73,7 @@ impl Op for DynamicLinear {
             x: InputScale::Each(&scales, &zeros),
             weight: &weight,
             sums: &sums,
+            whole_bias: None,
             bias: Some(&bias),
             residual: None,
             bounds: None,

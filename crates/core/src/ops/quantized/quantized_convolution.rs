@@ -21,7 +21,8 @@ pub(crate) struct Ending {
     pub(crate) shape: Shape,
 }
 
-/// `x u8, packed weight i8, sums i32, scales f32, bias f32 (, residual u8) → y`: images of bytes, or numbers.
+/// `x u8, packed weight i8, sums i32, scales f32, bias (, residual u8) → y`: images of bytes, or numbers. A bias in `i32`
+/// is added to the sums, one in `f32` to the numbers that they stand for.
 #[derive(Debug)]
 struct ProductsOfBytes {
     shape: ConvShape,
@@ -46,7 +47,7 @@ impl Op for ProductsOfBytes {
             (DType::I8, packed_len(&self.shape)),
             (DType::I32, outputs),
             (DType::F32, outputs),
-            (DType::F32, outputs),
+            (if x[4].dtype == DType::I32 { DType::I32 } else { DType::F32 }, outputs),
             (DType::U8, y_len(&self.shape)),
         ];
         let count = 5 + self.ending.residual.is_some() as usize;
@@ -63,14 +64,16 @@ impl Op for ProductsOfBytes {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         let (weight, sums) = (x[3].contiguous::<f32>(), x[2].contiguous::<i32>());
-        let bias = x[4].contiguous::<f32>();
+        let whole_bias = (x[4].dtype() == DType::I32).then(|| x[4].contiguous::<i32>());
+        let bias = (x[4].dtype() == DType::F32).then(|| x[4].contiguous::<f32>());
         let values = x.get(5).map(|x| x.contiguous::<u8>());
         let residual = |values| self.ending.residual.map(|r| Residual { values, scale: r.scale, zero: r.zero });
         let finish = Finish {
             x: InputScale::One(self.x.scale, self.x.zero),
             weight: &weight,
             sums: &sums,
-            bias: Some(&bias),
+            whole_bias: whole_bias.as_deref(),
+            bias: bias.as_deref(),
             residual: values.as_deref().and_then(residual),
             bounds: self.ending.bounds.map(|(low, high)| (low as f32, high as f32)),
         };

@@ -3,7 +3,7 @@
 
 use crate::ops::pool::average;
 use crate::ops::prelude::*;
-use crate::ops::quantize::{difference, per_line, saturated};
+use crate::ops::quantize::{difference, packed_matrix, per_line, products};
 use crate::ops::window::Windows;
 
 pub(super) const OPERATORS: &[Operator] = &[
@@ -23,14 +23,21 @@ pub(super) const OPERATORS: &[Operator] = &[
 
 /// Inputs `i`, `i + 1` and `i + 2` as real numbers: `(x − zero point) · scale`.
 fn real(x: &Inputs, i: usize) -> Result<Tensor> {
-    let whole = difference(x.tensor(i)?, x.optional(i + 2)?, |zero| zero.try_reshape(()))?;
-    whole.try_to_dtype(DType::F32)?.try_mul(x.tensor(i + 1)?.try_reshape(())?)
+    let (bytes, scale) = (x.tensor(i)?, x.tensor(i + 1)?.try_reshape(())?);
+    let zero = match x.optional(i + 2)? {
+        Some(zero) => zero.try_reshape(())?,
+        None => Tensor::zeros_with((), bytes.dtype()),
+    };
+    bytes.try_dequantize_linear(&scale, &zero)
 }
 
 /// Real numbers as the type of input `like`, with the scale and zero point of inputs `i` and `i + 1`.
 fn quantized(x: &Inputs, y: &Tensor, i: usize, like: usize) -> Result<Vec<Value>> {
-    let zero = x.optional(i + 1)?.map(|zero| zero.try_reshape(())).transpose()?;
-    Ok(vec![saturated(&y.try_div(x.tensor(i)?.try_reshape(())?)?, zero.as_ref(), x.typed(like)?.1)?])
+    let zero = match x.optional(i + 1)? {
+        Some(zero) => zero.try_reshape(())?,
+        None => Tensor::zeros_with((), x.tensor(like)?.dtype()),
+    };
+    one(y.try_quantize_linear(&x.tensor(i)?.try_reshape(())?, &zero)?)
 }
 
 fn unary(f: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Run> {
@@ -79,12 +86,18 @@ fn concat(node: &Node) -> Result<Run> {
 }
 
 /// Inputs A, B, their scales, zero points, a bias.
-fn matmul_integer_to_float(_: &Node) -> Result<Run> {
-    run(|x| {
-        let a = difference(x.tensor(0)?, x.optional(4)?, |zero| per_line(zero, true))?;
-        let b = difference(x.tensor(1)?, x.optional(5)?, |zero| per_line(zero, false))?;
+fn matmul_integer_to_float(node: &Node) -> Result<Run> {
+    let packed = packed_matrix(node, 1, 5, false);
+    run(move |x| {
+        let sums = match products(packed.as_ref(), x.tensor(0)?, x.optional(4)?)? {
+            Some(sums) => sums,
+            None => {
+                let a = difference(x.tensor(0)?, x.optional(4)?, |zero| per_line(zero, true))?;
+                a.try_matmul(&difference(x.tensor(1)?, x.optional(5)?, |zero| per_line(zero, false))?)?
+            }
+        };
         let scale = per_line(x.tensor(2)?, true)?.try_mul(per_line(x.tensor(3)?, false)?)?;
-        one(biased(a.try_matmul(&b)?.try_to_dtype(DType::F32)?.try_mul(scale)?, x.optional(6)?)?)
+        one(biased(sums.try_to_dtype(DType::F32)?.try_mul(scale)?, x.optional(6)?)?)
     })
 }
 
@@ -96,24 +109,37 @@ fn biased(y: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// The first operand is quantized to bytes on the way.
-fn dynamic_quantize_matmul(_: &Node) -> Result<Run> {
-    run(|x| {
+fn dynamic_quantize_matmul(node: &Node) -> Result<Run> {
+    let packed = packed_matrix(node, 1, 3, false);
+    run(move |x| {
         let (bytes, scale, zero) = crate::ops::quantize::to_bytes(x.tensor(0)?)?;
-        let a = difference(&bytes, Some(&zero), |zero| Ok(zero.clone()))?;
-        let b = difference(x.tensor(1)?, x.optional(3)?, |zero| per_line(zero, false))?;
+        let sums = match products(packed.as_ref(), &bytes, Some(&zero))? {
+            Some(sums) => sums,
+            None => {
+                let a = difference(&bytes, Some(&zero), |zero| Ok(zero.clone()))?;
+                a.try_matmul(&difference(x.tensor(1)?, x.optional(3)?, |zero| per_line(zero, false))?)?
+            }
+        };
         let scale = per_line(x.tensor(2)?, false)?.try_mul(&scale)?;
-        one(biased(a.try_matmul(&b)?.try_to_dtype(DType::F32)?.try_mul(scale)?, x.optional(4)?)?)
+        one(biased(sums.try_to_dtype(DType::F32)?.try_mul(scale)?, x.optional(4)?)?)
     })
 }
 
 /// A product of quantized matrices with an integer bias; without a scale for the result it stays a float.
 fn gemm(node: &Node) -> Result<Run> {
     let (alpha, turns) = (node.float_or("alpha", 1.0)?, [node.flag("transA")?, node.flag("transB")?]);
+    let packed = packed_matrix(node, 3, 5, turns[1]);
     run(move |x| {
         let turn = |m: &Tensor, turned: bool| if turned { m.try_transpose(0, 1) } else { Ok(m.clone()) };
-        let a = difference(&turn(x.tensor(0)?, turns[0])?, x.optional(2)?, |zero| zero.try_reshape(()))?;
-        let b = difference(&turn(x.tensor(3)?, turns[1])?, x.optional(5)?, |zero| per_line(zero, false))?;
-        let sums = biased(a.try_matmul(&b)?, x.optional(6)?)?.try_to_dtype(DType::F32)?;
+        let left = turn(x.tensor(0)?, turns[0])?;
+        let sums = match products(packed.as_ref(), &left, x.optional(2)?)? {
+            Some(sums) => sums,
+            None => {
+                let b = difference(&turn(x.tensor(3)?, turns[1])?, x.optional(5)?, |zero| per_line(zero, false))?;
+                difference(&left, x.optional(2)?, |zero| zero.try_reshape(()))?.try_matmul(&b)?
+            }
+        };
+        let sums = biased(sums, x.optional(6)?)?.try_to_dtype(DType::F32)?;
         let scale = x.tensor(1)?.try_reshape(())?.try_mul(per_line(x.tensor(4)?, false)?)?.try_mul(alpha)?;
         let y = sums.try_mul(scale)?;
         if x.has(7) { quantized(x, &y, 7, 0) } else { one(y) }

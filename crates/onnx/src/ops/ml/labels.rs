@@ -3,10 +3,11 @@
 use super::Classes;
 use crate::ops::prelude::*;
 use crate::value::Map;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub(super) const OPERATORS: &[Operator] = &[
+    op("CastMap", 1, With(cast_map)),
     op("CategoryMapper", 1, With(category_mapper)),
     op("DictVectorizer", 1, With(dict_vectorizer)),
     op("LabelEncoder", 1, With(label_encoder_by_classes)),
@@ -171,4 +172,50 @@ fn dict_vectorizer(node: &Node) -> Result<Run> {
         let index = vocabulary.iter().map(|key| places.get(key).copied().unwrap_or(count as i64));
         one(table.try_index_select(0, &vector(index.collect::<Vec<_>>()))?.try_unsqueeze(0)?)
     })
+}
+
+/// The numbers of a map from whole numbers, in the order of its keys; or, with `SPARSE`, each at the place that its key
+/// says, and 0 at the others.
+fn cast_map(node: &Node) -> Result<Run> {
+    let types = [Some(DType::F32), None, Some(DType::I64)];
+    let Some(dtype) = types[node.choice("cast_to", &["TO_FLOAT", "TO_STRING", "TO_INT64"], "TO_FLOAT")?] else {
+        return Err(node.wrong("cast_to", "is TO_STRING, which is not supported"));
+    };
+    let sparse = node.choice("map_form", &["DENSE", "SPARSE"], "DENSE")? == 1;
+    let size = sizes_of(&[node.int_or("max_map", 1)?])?[0];
+    shape_of(&[size as i64])?;
+    run(move |x| {
+        let Value::Map(map) = x.value(0)? else { return invalid("a map is needed") };
+        let Some(keys) = map.keys.tensor().filter(|keys| !keys.dtype().is_float()) else {
+            return invalid("a map from whole numbers is needed");
+        };
+        let places: BTreeMap<i64, i64> = integers(keys)?.into_iter().zip(0..).collect();
+        let zero = Tensor::zeros_with(1, map.values.dtype());
+        let table = Tensor::try_cat(&[&map.values.try_ravel()?, &zero], 0)?;
+        let nothing = map.values.elements() as i64;
+        let index: Vec<i64> = match sparse {
+            true => (0..size as i64).map(|key| places.get(&key).copied().unwrap_or(nothing)).collect(),
+            false => places.into_values().collect(),
+        };
+        one(table.try_index_select(0, &vector(index))?.try_unsqueeze(0)?.try_to_dtype(dtype)?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{int, run_in, word};
+    use crate::{Map, Value};
+    use hadal_core::Tensor;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_map_becomes_a_tensor_in_the_order_of_its_keys() {
+        let keys = Tensor::from(vec![5i64, 1, 3]).into();
+        let map = [Value::Map(Arc::new(Map { keys, values: Tensor::from([0.5f32, 2.75, -1.0]) }))];
+        let cast = |attributes| run_in("ai.onnx.ml", 1, "CastMap", attributes, &map).unwrap();
+        assert_eq!(cast(vec![]).tensor().unwrap().to_vec::<f32>(), [2.75, -1.0, 0.5]);
+        let sparse = vec![word("map_form", "SPARSE"), int("max_map", 5), word("cast_to", "TO_INT64")];
+        // The key 5 has no place among five.
+        assert_eq!(cast(sparse).tensor().unwrap().to_vec::<i64>(), [0, 2, 0, -1, 0]);
+    }
 }

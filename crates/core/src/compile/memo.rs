@@ -1,0 +1,82 @@
+//! What passes have made of constants, for the graphs of other shapes: weights are packed once, whatever the batch sizes.
+
+use crate::tensor::Tensor;
+use std::collections::HashMap;
+
+/// Tensors that depend on constants alone, by what was done to which constants.
+#[derive(Default)]
+pub struct Memo {
+    made: HashMap<Vec<u8>, Made>,
+    /// How constants of the graph at hand came from others, by where their bytes are.
+    origins: HashMap<usize, (Vec<u8>, Vec<Tensor>)>,
+}
+
+/// The largest constant, in bytes, that is told from others by its elements, as it may be made anew for each graph (a bias
+/// of a few thousand channels); larger ones are by where they are.
+const SMALL: usize = 1 << 14;
+
+/// What was made, and the constants that it was made of: while they are kept, no others can lie where they are.
+struct Made {
+    tensors: Vec<Tensor>,
+    _sources: Vec<Tensor>,
+}
+
+impl Memo {
+    /// Begins with another graph.
+    pub(super) fn begin(&mut self) {
+        self.origins.clear();
+    }
+
+    /// What `make` gives for these constants, made at most once. `what` says all else that it depends on.
+    pub fn of<E>(
+        &mut self,
+        what: &str,
+        sources: &[Option<Tensor>],
+        make: impl FnOnce() -> Result<Vec<Tensor>, E>,
+    ) -> Result<Vec<Tensor>, E> {
+        let (key, sources) = self.key(what, sources);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.tensors.clone());
+        }
+        let tensors = make()?;
+        self.made.insert(key, Made { tensors: tensors.clone(), _sources: sources });
+        Ok(tensors)
+    }
+
+    /// Notes that these tensors were made of constants, and are not kept: what is made of them is known by what they were.
+    pub(super) fn came(&mut self, tensors: &[Tensor], what: &str, sources: &[Option<Tensor>]) {
+        let (key, sources) = self.key(what, sources);
+        for (i, tensor) in tensors.iter().enumerate() {
+            self.origins.insert(place(tensor), ([&key[..], &i.to_ne_bytes()].concat(), sources.clone()));
+        }
+    }
+
+    fn key(&self, what: &str, sources: &[Option<Tensor>]) -> (Vec<u8>, Vec<Tensor>) {
+        let (mut key, mut roots) = (what.as_bytes().to_vec(), Vec::new());
+        for source in sources {
+            let Some(tensor) = source else {
+                key.extend(b", none");
+                continue;
+            };
+            key.extend(format!(", {} {:?} ", tensor.dtype(), tensor.layout()).bytes());
+            let buffer = &tensor.0.data.buffer;
+            match self.origins.get(&place(tensor)) {
+                Some((origin, sources)) => {
+                    roots.extend(sources.iter().cloned());
+                    key.extend(origin);
+                }
+                None if buffer.len() <= SMALL => key.extend(buffer.bytes()),
+                None => {
+                    roots.push(tensor.clone());
+                    key.extend(place(tensor).to_ne_bytes());
+                }
+            }
+        }
+        (key, roots)
+    }
+}
+
+/// Where a tensor's bytes are.
+fn place(tensor: &Tensor) -> usize {
+    std::sync::Arc::as_ptr(&tensor.0.data.buffer).addr()
+}

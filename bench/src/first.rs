@@ -35,7 +35,10 @@ impl Options {
         println!("{:<24} {:<16} {:>14} {:>14}", "", "", "first step, ms", "a step, ms");
         for workload in crate::workloads::chosen(&self.workloads)? {
             let Some(mut step) = workload.prepare_compiled() else { continue };
-            print(&workload.name, "hadal-compiled", &mut || Ok(step()))?;
+            print(&workload.name, "hadal-compiled", &mut || {
+                step();
+                Ok(())
+            })?;
             for name in &self.against {
                 let mut child = Child::start(&self.python, &self.peers, name, &workload.name, threads)?;
                 print(&workload.name, name, &mut || child.run(1).map(|_| ()))?;

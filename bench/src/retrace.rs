@@ -83,7 +83,7 @@ fn row(name: &str, input: impl Fn(usize) -> Tensor, mut call: impl FnMut(&Tensor
     };
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let (first, run) = times(1);
-    let mut beyond: Vec<f64> = SIZES.map(|batch| times(batch)).map(|(first, run)| ms(first) - ms(run)).collect();
+    let mut beyond: Vec<f64> = SIZES.map(times).map(|(first, run)| ms(first) - ms(run)).collect();
     beyond.sort_by(f64::total_cmp);
     println!("| {name} | {:.1} | {:.1} | {:.2} |", ms(first), beyond[beyond.len() / 2], ms(run));
 }

@@ -83,7 +83,7 @@ impl Planes {
                 }
             }
         });
-        products.into_iter().map(|products| t.dot(products.into_iter())).collect()
+        products.into_iter().map(|products| t.dot(products)).collect()
     }
 
     /// Padding counts as zeros.

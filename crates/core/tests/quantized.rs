@@ -233,7 +233,7 @@ fn products_between_dequantized_bytes_are_products_of_bytes() {
             let y = stepped(&y.max_pool2d(&Pooling::new(2)), &wide);
             let z = stepped(&y.conv2d(&weight(&second, &Tensor::from(0.002f32)), None, &same), &small);
             let z = stepped(&(&z + &y).relu(), &wide);
-            stepped(&z.mean([2, 3]), &wide).matmul(&weight(&dense, &Tensor::from(0.01f32)))
+            stepped(&z.mean([2, 3]), &wide).matmul(weight(&dense, &Tensor::from(0.01f32)))
         };
         no_grad(|| {
             let x = numbers(&[3, 3, 10, 10], 2.0, 2.0);

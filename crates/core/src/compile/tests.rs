@@ -282,11 +282,12 @@ fn graphs_for_inference_fold_and_pack() {
     let graph = no_grad(|| folded.graph([&x])).unwrap().to_string();
     assert_eq!(graph.lines().count(), 3 + 4, "{graph}");
     assert!(!graph.contains("batch_norm") && !graph.contains("load"), "{graph}");
-    // Another size leads to another graph over the same weights.
+    // Another size leads to another graph over the same weights, with a few vectors of its own.
     no_grad(|| folded.call([&numbers(&[4, 3, 40, 50], 5)]));
     let bytes = folded.graphs.constant_bytes();
     no_grad(|| folded.call([&numbers(&[5, 3, 40, 50], 5)]));
-    assert_eq!((folded.graphs.len(), folded.graphs.constant_bytes()), (3, bytes));
+    let own = folded.graphs.constant_bytes() - bytes;
+    assert!(folded.graphs.len() == 3 && own <= 5 * 18 * 4, "{own} bytes more");
     // Other weights lead to another graph.
     params[7].set(&params[7].get().add(100.0)).unwrap();
     assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-4);

@@ -2,7 +2,7 @@
 
 use super::rows::{self, Rows};
 use super::window::{Block, Copied, PositionLanes, Window};
-use super::{ConvShape, Finish, Weight, across, depthwise, images};
+use super::{ConvShape, Finish, Packing, Weight, across, depthwise, images};
 use crate::gemm::{Element, Init, Kernels, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
@@ -51,11 +51,12 @@ fn takes_several(shape: &ConvShape, window: &Window) -> bool {
     window.positions() < FEW && shape.batch > 1
 }
 
-/// The elements of the weight once it is packed, if [`convolve`] packs it.
-pub(super) fn packed_len<T: Element>(shape: &ConvShape) -> Option<usize> {
+/// How the weight is packed, if [`convolve`] packs it.
+pub(super) fn packing<T: Element>(shape: &ConvShape) -> Option<Packing> {
     let left = shape.trim().map_or(*shape, |trim| trim.shape());
     let packs = !in_lanes::<T>(shape) && !shape.is_depthwise() && !takes_several(&left, &left.window());
-    (packs && left.weight_len() > 0).then(|| elements::<T>(&left, &left.window()))
+    let channels_are_lanes = across::suits(&left, &left.window(), T::kernels(isa()));
+    (packs && left.weight_len() > 0).then(|| Packing { len: elements::<T>(&left, &left.window()), channels_are_lanes })
 }
 
 /// The elements that [`pack_groups`] makes.

@@ -182,13 +182,14 @@ pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: O
 /// [`forward`] with a weight that may be packed, and more to finish with. The bits are those of `forward`, bounded.
 ///
 /// # Panics
-/// As `forward`; or if a packed weight has not the length of [`packed_len`].
+/// As `forward`; or if a packed weight has not the length of its [`packing`].
 #[track_caller]
 pub fn forward_with<T: GemmElement>(shape: &ConvShape, x: &[T], weight: Weight<T>, finish: Finish<T>, y: &mut [T]) {
     let length = match weight {
         Weight::Plain(weight) => weight.len(),
         Weight::Packed(packed) => {
-            assert_eq!(Some(packed.len()), packed_len::<T>(shape), "length of the packed weight: {shape:?}");
+            let len = packing::<T>(shape).map(|packing| packing.len);
+            assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
             shape.weight_len()
         }
     };
@@ -199,10 +200,18 @@ pub fn forward_with<T: GemmElement>(shape: &ConvShape, x: &[T], weight: Weight<T
     }
 }
 
-/// The elements that a weight takes when it is packed for the forward pass of this shape; `None` if that pass reads it as
-/// it is. The packed form is that of this shape, this machine and this version.
-pub fn packed_len<T: GemmElement>(shape: &ConvShape) -> Option<usize> {
-    if shape.y_len() == 0 { None } else { T::packed_len(shape) }
+/// How a weight is packed: on one machine, equally for all shapes that differ in the batch alone and give the same of this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// The elements that it takes.
+    pub len: usize,
+    /// Whether output channels are lanes.
+    channels_are_lanes: bool,
+}
+
+/// How a weight is packed for the forward pass of this shape; `None` if that pass reads it as it is.
+pub fn packing<T: GemmElement>(shape: &ConvShape) -> Option<Packing> {
+    if shape.y_len() == 0 { None } else { T::packing(shape) }
 }
 
 /// Packs a weight for [`forward_with`].
@@ -211,7 +220,8 @@ pub fn packed_len<T: GemmElement>(shape: &ConvShape) -> Option<usize> {
 /// If a slice does not have the shape's length, or the pass reads the weight as it is.
 #[track_caller]
 pub fn pack<T: GemmElement>(shape: &ConvShape, weight: &[T], to: &mut [T]) {
-    assert_eq!((weight.len(), Some(to.len())), (shape.weight_len(), packed_len::<T>(shape)), "lengths: {shape:?}");
+    let len = packing::<T>(shape).map(|packing| packing.len);
+    assert_eq!((weight.len(), Some(to.len())), (shape.weight_len(), len), "lengths: {shape:?}");
     T::pack(shape, weight, to);
 }
 
@@ -247,7 +257,7 @@ pub fn backward_weight<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw:
 /// The products, compiled in this crate and not again in every crate that calls them.
 pub(crate) trait Convolution: Number {
     fn forward(shape: &ConvShape, x: &[Self], weight: Weight<Self>, finish: Finish<Self>, y: &mut [Self]);
-    fn packed_len(shape: &ConvShape) -> Option<usize>;
+    fn packing(shape: &ConvShape) -> Option<Packing>;
     fn pack(shape: &ConvShape, weight: &[Self], to: &mut [Self]);
     fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]);
     fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]);
@@ -263,11 +273,11 @@ macro_rules! convolution {
                 forward::forward(shape, x, weight, finish, y);
             }
 
-            fn packed_len(shape: &ConvShape) -> Option<usize> {
+            fn packing(shape: &ConvShape) -> Option<Packing> {
                 $(if $winograd::suits(shape) {
-                    return Some($winograd::packed_len(shape));
+                    return Some(Packing { len: $winograd::packed_len(shape), channels_are_lanes: false });
                 })?
-                forward::packed_len::<$type>(shape)
+                forward::packing::<$type>(shape)
             }
 
             fn pack(shape: &ConvShape, weight: &[Self], to: &mut [Self]) {

@@ -46,7 +46,7 @@ fn close(name: &str, shape: &ConvShape, got: &[f32], exact: &[f64], magnitude: &
 fn same_otherwise(shape: &ConvShape, x: &[f32], w: &[f32], bias: &[f32], y: &[f32]) {
     let bounds = Some((0.0, 1.5));
     let expected: Vec<f32> = y.iter().map(|y| y.clamp(0.0, 1.5)).collect();
-    let mut packed = vec![9.0; packed_len::<f32>(shape).unwrap_or(0)];
+    let mut packed = vec![9.0; packing::<f32>(shape).map_or(0, |packing| packing.len)];
     let mut weights = vec![Weight::Plain(w)];
     if !packed.is_empty() {
         pack(shape, w, &mut packed);

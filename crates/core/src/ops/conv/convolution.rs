@@ -8,7 +8,7 @@ use crate::ops::prelude::*;
 use crate::tensor::Buffer;
 use crate::testing::Attributes;
 use hadal_kernels::conv::{
-    ConvShape, Finish, Weight, backward_data, backward_weight, forward, forward_with, pack, packed_len,
+    ConvShape, Finish, Weight, backward_data, backward_weight, forward, forward_with, pack, packing,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -429,15 +429,14 @@ impl Rewrites for Finished {
     ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         let weight = given[1].as_ref().filter(|_| self.packed.is_none())?;
         let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
-        let len = dispatch!(reals weight.dtype(), T => packed_len::<T>(&sizes))?;
-        // One image may be packed otherwise than several; how many they are does not matter.
-        let what = format!("packed for {:?}, alone: {}", self.geometry, sizes.batch == 1);
+        let packing = dispatch!(reals weight.dtype(), T => packing::<T>(&sizes))?;
+        let what = format!("{packing:?} for {:?}", self.geometry);
         let packed = memo.of(&what, &[Some(weight.clone())], || {
             let weight = weight.contiguous();
             dispatch!(reals weight.dtype(), T => {
-                let mut packed = Buffer::recycled(len * size_of::<T>());
+                let mut packed = Buffer::recycled(packing.len * size_of::<T>());
                 pack(&sizes, weight.as_slice::<T>().ok_or(())?, packed.slice_mut());
-                Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
+                Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(packing.len), T::DTYPE)])
             })
         });
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;

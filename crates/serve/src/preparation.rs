@@ -136,7 +136,7 @@ impl Images {
     /// Prepared images `[channels, height, width]` as one batch.
     fn batch(&self, images: impl Iterator<Item = Result<Tensor>>, dtype: DType) -> Result<Tensor> {
         let batch = Tensor::stack(&images.collect::<Result<Vec<_>>>()?, 0);
-        let batch = if self.channels_last { batch.permute(&[0, 2, 3, 1]) } else { batch };
+        let batch = if self.channels_last { batch.permute([0, 2, 3, 1]) } else { batch };
         batch.try_to_dtype(dtype)
     }
 }
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(last.ports()[0].forms[1].shape, [None, Some(3), Some(2), Some(4)]);
         let y = last.prepare(sent()).unwrap();
         assert_eq!((y.dtype(), &y.shape()[..]), (DType::F16, &[1, 2, 4, 3][..]));
-        assert_eq!(y.to_vec::<hadal::half::f16>(), x.permute(&[0, 2, 3, 1]).to_dtype(DType::F16).to_vec());
+        assert_eq!(y.to_vec::<hadal::half::f16>(), x.permute([0, 2, 3, 1]).to_dtype(DType::F16).to_vec());
     }
 
     #[test]

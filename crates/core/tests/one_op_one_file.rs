@@ -64,6 +64,8 @@ fn the_table_names_every_file() {
         .iter()
         .filter_map(|(path, _)| Some(path.strip_prefix(&ops).ok()?.to_str()?.replace('\\', "/")))
         .filter(|name| name.contains('/'))
+        // A file that several ops share may have parts: `pool/pooling/means.rs` is one of `pool/pooling.rs`.
+        .filter(|name| !name.rsplit_once('/').is_some_and(|(folder, _)| table.contains(&format!("{folder}.rs"))))
         .collect();
     assert!(table.len() > 100, "the table was read: {} ops", table.len());
     assert_eq!(table, files, "left: the table, right: the files");

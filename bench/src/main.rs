@@ -98,7 +98,7 @@ enum Command {
     },
     /// Show the peak memory of training steps, eager and compiled, beside that of other frameworks.
     Memory(memory::Options),
-    /// Time the first step of compiled functions, which traces and compiles them, beside other frameworks that compile.
+    /// Time the first step of compiled functions, which traces and compiles them, beside the ones after it.
     First(first::Options),
     /// Time the first call with a new batch size beside the next ones, for graphs for inference.
     Retrace(retrace::Options),

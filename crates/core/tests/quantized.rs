@@ -1,7 +1,7 @@
 //! Graphs of bytes against the functions that they stand for.
 
 use hadal_core::compile::{Graphs, Int8, Ranges, deferred};
-use hadal_core::{ByteResult, ByteWeight, Convolution, DType, Pooling, Result, Tensor, compile, no_grad};
+use hadal_core::{Border, ByteResult, ByteWeight, Convolution, DType, Pooling, Result, Tensor, compile, no_grad};
 use hadal_kernels::threads::set_threads;
 
 /// Numbers between −scale and scale that look random.
@@ -105,6 +105,35 @@ fn a_sample_does_not_depend_on_its_batch_nor_on_threads() {
                 let one = function.call([&x.narrow(0, i, 1)]).expect("results").swap_remove(0);
                 assert_eq!(one.to_bytes(), all.narrow(0, i, 1).to_bytes());
             }
+        }
+    });
+}
+
+/// On maps of one row, of a kernel of three the first and the last only meet padding.
+#[test]
+fn what_of_a_kernel_only_meets_padding_is_left_out() {
+    let bytes = |weight: &Tensor, padding: [usize; 2], x: &Tensor| {
+        let network = |x: &Tensor| vec![x.conv2d(weight, None, &Convolution::new().padding(padding))];
+        let mut ranges = Ranges::new();
+        let mut visit = |name: &str, _: &Tensor, _: Option<(f32, f32)>| {
+            ranges.insert(name.to_owned(), (-1.0, 2.0));
+        };
+        Graphs::default().observe(&[x], &|x| Ok(network(&x[0])), &mut visit).expect("a graph");
+        let function = compile(|[x]: [&Tensor; 1]| network(x)).quantized(Int8::Static(ranges));
+        assert!(function.graph([x]).expect("a graph").to_string().contains("quantized_convolution("));
+        function.call([x]).swap_remove(0)
+    };
+    no_grad(|| {
+        for size in [[1, 1], [1, 6], [5, 1]] {
+            let (x, small) = (numbers(&[3, 20, size[0], size[1]], 2.0, 1.5), numbers(&[8, 20, 3, 3], 1.1, 0.2));
+            // The largest weight of each output is in the middle, so that the scales of the parts are those of the whole.
+            let middle = numbers(&[8, 20, 1, 1], 1.3, 0.5).pad([(1, 1), (1, 1)], Border::ZEROS);
+            let weight = &small + &middle;
+            let kept: Vec<usize> = size.iter().map(|&size| if size == 1 { 1 } else { 3 }).collect();
+            let part =
+                weight.narrow(2, usize::from(kept[0] == 1), kept[0]).narrow(3, usize::from(kept[1] == 1), kept[1]);
+            let expected = bytes(&part, [kept[0] / 2, kept[1] / 2], &x);
+            assert_eq!(bytes(&weight, [1, 1], &x).to_bytes(), expected.to_bytes(), "{size:?}");
         }
     });
 }

@@ -19,6 +19,7 @@ use crate::{DType, Result};
 use hadal_kernels::conv::ConvShape;
 use hadal_kernels::quantized::{Border, pitch, suits};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How a graph for inference is quantized to eight bits.
@@ -146,7 +147,7 @@ pub(super) fn dynamic(graph: &mut Graph, memo: &mut Memo) -> Result<()> {
             continue;
         }
         let op = dynamic_quantized_linear::op(&weight);
-        let others = packed(&shape, weight, bias, memo)?;
+        let others = packed(&shape, None, weight, bias, memo)?;
         let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
         let equation = &mut graph.equations[at];
         equation.what = What::Op(op);
@@ -191,9 +192,15 @@ pub(super) fn on_bytes(graph: &Graph, at: usize) -> Option<OnBytes> {
 }
 
 /// A weight as bytes, as inputs of an op.
-fn packed(shape: &ConvShape, weight: Tensor, bias: Option<Tensor>, memo: &mut Memo) -> Result<Vec<Tensor>> {
-    let what = format!("as bytes in {} groups", shape.groups);
-    memo.of(&what, &[Some(weight.clone()), bias.clone()], || prepare(shape, &weight, bias.as_ref()))
+fn packed(
+    shape: &ConvShape,
+    kept: Option<[Range<usize>; 3]>,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    memo: &mut Memo,
+) -> Result<Vec<Tensor>> {
+    let what = format!("as bytes in {} groups, {kept:?} of the kernel", shape.groups);
+    memo.of(&what, &[Some(weight.clone()), bias.clone()], || prepare(shape, kept, &weight, bias.as_ref()))
 }
 
 pub(super) fn images(shape: &ConvShape) -> Images {
@@ -327,7 +334,9 @@ impl Rewriting<'_> {
     }
 
     fn products(&mut self, site: &Site, module: Option<String>, memo: &mut Memo) -> Result<()> {
-        let Site { mut shape, result, .. } = *site;
+        let Site { shape: whole, result, .. } = *site;
+        // What only meets padding adds nothing to exact sums.
+        let (mut shape, kept) = whole.trimmed().map_or((whole, None), |(shape, kept)| (shape, Some(kept)));
         let x_scale = self.scales[&site.x.value];
         let known = self.graph.is_whole(&site.x) && self.bytes.contains_key(&(site.x.value, images(&shape)));
         let x = match border(&shape).filter(|_| !known) {
@@ -340,7 +349,7 @@ impl Rewriting<'_> {
             None => self.as_bytes(&site.x, images(&shape)),
         };
         let mut inputs = vec![self.graph.whole(x)];
-        let others = packed(&shape, site.weight.clone(), site.bias.clone(), memo)?;
+        let others = packed(&shape, kept, site.weight.clone(), site.bias.clone(), memo)?;
         inputs.extend(others.iter().map(|tensor| constant(self.graph, tensor)));
         if let Some(residual) = site.residual {
             let operand = self.graph.whole(residual);

@@ -7,6 +7,7 @@ use crate::tensor::{Meta, Shape};
 use crate::{DType, Error, Result, Tensor};
 use hadal_kernels::conv::ConvShape;
 use hadal_kernels::quantized::{Border, pack, packed_len, suits};
+use std::ops::Range;
 
 /// What an unsigned byte stands for: `scale · (byte − zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,9 +100,24 @@ impl SignedBytes {
 }
 
 /// A weight `f32 [out, …]` for products of bytes of this shape, as inputs of an op: packed bytes, their sums, a scale for
-/// each output channel (its largest magnitude is 127), and the bias.
-pub(crate) fn prepare(shape: &ConvShape, weight: &Tensor, bias: Option<&Tensor>) -> Result<Vec<Tensor>> {
-    let SignedBytes { values, scales, .. } = SignedBytes::of(weight)?;
+/// each output channel (its largest magnitude is 127), and the bias. The kernel of the shape may be a part of the weight's.
+pub(crate) fn prepare(
+    shape: &ConvShape,
+    kept: Option<[Range<usize>; 3]>,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<Vec<Tensor>> {
+    let SignedBytes { mut values, scales, shape: whole } = SignedBytes::of(weight)?;
+    if let Some(kept) = kept {
+        let spatial = |i: usize| (i + whole.rank()).checked_sub(3);
+        let size = |i: usize| spatial(i).filter(|&axis| axis >= 2).map_or(1, |axis| whole[axis]);
+        let [depth, height, width] = [0, 1, 2].map(size);
+        let is_kept = |at: usize| {
+            let at = [at / (width * height) % depth, at / width % height, at % width];
+            kept.iter().zip(at).all(|(kept, at)| kept.contains(&at))
+        };
+        values = values.into_iter().enumerate().filter(|&(at, _)| is_kept(at)).map(|(_, byte)| byte).collect();
+    }
     Ok(inputs(shape, &values, scales, bias))
 }
 

@@ -24,6 +24,12 @@ pub(super) struct Trim {
 }
 
 impl ConvShape {
+    /// The convolution without the kernel elements that only meet padding, and what is kept of the kernel along each
+    /// axis; `None` if all of it is.
+    pub fn trimmed(&self) -> Option<(ConvShape, [Range<usize>; 3])> {
+        self.trim().map(|trim| (trim.shape, trim.kept))
+    }
+
     /// What is left without the kernel elements that only meet padding; `None` if that is everything.
     pub(super) fn trim(&self) -> Option<Trim> {
         let kept: [Range<usize>; 3] = std::array::from_fn(|d| {

@@ -95,7 +95,7 @@ impl Op for DynamicLinear {
 fn by_hand(x: &Tensor) -> Result<Tensor> {
     let weight = Tensor::from([[1.0f32, 2.0, 127.0], [-127.0, 0.0, 5.0]]);
     let linear = DynamicLinear { features: 3, outputs: 2 };
-    let others = prepare(&linear.shape(1), &weight, Some(&Tensor::from([0.5f32, -0.5])))?;
+    let others = prepare(&linear.shape(1), None, &weight, Some(&Tensor::from([0.5f32, -0.5])))?;
     let x = x.to_dtype(DType::F32);
     let inputs: Vec<&Tensor> = std::iter::once(&x).chain(&others).collect();
     apply(linear, &inputs)

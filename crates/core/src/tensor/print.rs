@@ -17,15 +17,16 @@ impl fmt::Display for Tensor {
         if self.is_traced() {
             return f.write_str("(not computed yet)");
         }
+        if self.elements() == 0 {
+            // However many rows of nothing there are.
+            return f.write_str("[]");
+        }
         let edge = if self.elements() > FULL { EDGE } else { usize::MAX };
         let mut shown = Shown { floats: Vec::new(), words: Vec::new() };
         self.visit(0, self.layout().offset as isize, edge, &mut shown);
         if self.rank() == 0 {
             let number = shown.floats.first().map(|&v| scalar(v, self.dtype(), f.precision()));
             return f.write_str(number.as_ref().unwrap_or_else(|| &shown.words[0]));
-        }
-        if self.elements() == 0 {
-            return f.write_str("[]");
         }
         let words = match self.dtype().category() {
             Category::Float => column(&shown.floats, self.dtype(), f.precision().unwrap_or(PRECISION)),

@@ -73,13 +73,16 @@ fn decode_from(mut file: impl BufRead + Seek, channels: Channels, most: usize) -
     let mut start = Vec::new();
     file.by_ref().take(8).read_to_end(&mut start).map_err(|error| error.to_string())?;
     file.rewind().map_err(|error| error.to_string())?;
-    let (width, height, pixels, from) = if start.starts_with(b"\x89PNG\r\n\x1a\n") {
-        png(file, most)?
+    // The decoders panic at some damaged files (`panics` in `fuzz/corpus/image`) instead of refusing them.
+    let decoded = if start.starts_with(b"\x89PNG\r\n\x1a\n") {
+        catch_unwind(AssertUnwindSafe(|| png(file, most)))
     } else if start.starts_with(&[0xff, 0xd8, 0xff]) {
-        jpeg(file, most)?
+        catch_unwind(AssertUnwindSafe(|| jpeg(file, most)))
     } else {
         return Err(format!("neither PNG nor JPEG: it begins with {start:02x?}"));
     };
+    let (width, height, pixels, from) =
+        decoded.unwrap_or_else(|_| Err("a damaged image: its decoder failed".to_owned()))?;
     Ok(Image { width, height, channels, pixels: convert(pixels, from, channels) })
 }
 
@@ -117,13 +120,7 @@ fn png(file: impl BufRead + Seek, most: usize) -> Result<Decoded, Problem> {
     })
 }
 
-/// The decoder panics at some damaged files (zune-jpeg 0.5.15: `fuzz/corpus/image/panics.jpg`) instead of refusing them.
 fn jpeg(file: impl BufRead + Seek, most: usize) -> Result<Decoded, Problem> {
-    let decoded = catch_unwind(AssertUnwindSafe(|| decoded_jpeg(file, most)));
-    decoded.unwrap_or_else(|_| Err("a damaged JPEG: its decoder failed".to_owned()))
-}
-
-fn decoded_jpeg(file: impl BufRead + Seek, most: usize) -> Result<Decoded, Problem> {
     let refuse = |error| format!("a damaged JPEG: {error}");
     let options = DecoderOptions::default().set_max_width(1 << 16).set_max_height(1 << 16).set_strict_mode(false);
     let mut decoder = JpegDecoder::new_with_options(file, options);

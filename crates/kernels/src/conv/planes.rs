@@ -152,7 +152,8 @@ impl Plane {
         let columns = width.min(pitch.saturating_sub(pad[1]));
         let fill = |copy: &mut [T], mut at: usize, end: usize| {
             while at < end {
-                put(zeros, copy, at);
+                // SAFETY: `copy_len` counts a vector from each element that is filled.
+                unsafe { put(zeros, copy, at) };
                 at += LANES;
             }
         };
@@ -163,7 +164,8 @@ impl Plane {
             let mut column = 0;
             while column < columns {
                 let x = x[column..].first_chunk().map_or_else(|| partial(simd, &x[column..]), |x| T::load(simd, x));
-                put(x, copy, to + column);
+                // SAFETY: as above, of each element that is copied.
+                unsafe { put(x, copy, to + column) };
                 column += LANES;
             }
             fill(copy, to + columns, to + pitch);
@@ -234,9 +236,11 @@ impl<T: Element> Block<'_, T> {
                 let weight = T::splat(simd, self.weight[y * kernel[1] + x]);
                 for i in 0..N {
                     let at = from + (i * stride[0] + y * dilation[0]) * pitch + x * dilation[1];
-                    sums[i] = weight.fma(get(simd, self.copy, at), sums[i]);
+                    // SAFETY: `copy_len` counts the vectors that the kernel reaches from the last row and column.
+                    sums[i] = weight.fma(unsafe { get(simd, self.copy, at) }, sums[i]);
                     if stride[1] == 2 {
-                        more[i] = weight.fma(get(simd, self.copy, at + LANES), more[i]);
+                        // SAFETY: as above.
+                        more[i] = weight.fma(unsafe { get(simd, self.copy, at + LANES) }, more[i]);
                     }
                 }
             }
@@ -257,18 +261,24 @@ impl<T: Element> Block<'_, T> {
 }
 
 /// The sixteen elements from `at` on.
+///
+/// # Safety
+/// They lie in `copy`.
 #[inline(always)]
-fn get<T: Element, S: Simd>(simd: S, copy: &[T], at: usize) -> T::Lanes<S> {
+unsafe fn get<T: Element, S: Simd>(simd: S, copy: &[T], at: usize) -> T::Lanes<S> {
     debug_assert!(at + LANES <= copy.len());
-    // SAFETY: `Plane::copy_len` counts what the kernel reaches.
+    // SAFETY: the caller's promise.
     T::load(simd, unsafe { &*copy.as_ptr().add(at).cast() })
 }
 
 /// Stores sixteen elements from `at` on.
+///
+/// # Safety
+/// They lie in `copy`.
 #[inline(always)]
-fn put<T: Element, S: Simd>(x: T::Lanes<S>, copy: &mut [T], at: usize) {
+unsafe fn put<T: Element, S: Simd>(x: T::Lanes<S>, copy: &mut [T], at: usize) {
     debug_assert!(at + LANES <= copy.len());
-    // SAFETY: `Plane::copy_len` counts what the kernel reaches.
+    // SAFETY: the caller's promise.
     T::store(x, unsafe { &mut *copy.as_mut_ptr().add(at).cast() });
 }
 

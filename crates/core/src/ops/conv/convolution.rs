@@ -7,7 +7,6 @@
 
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
-use crate::tensor::Buffer;
 use geometry::Geometry;
 use hadal_kernels::conv::{Finish, Weight, backward_data, backward_weight, forward, forward_with, pack, packing};
 use std::sync::Arc;
@@ -186,19 +185,13 @@ impl Rewrites for Finished {
     ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         let weight = given[1].as_ref().filter(|_| self.packed.is_none())?;
         let sizes = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
-        let packing = dispatch!(reals weight.dtype(), T => packing::<T>(&sizes))?;
-        let what = format!("{packing:?} for {:?}", self.geometry);
-        let packed = memo.of(&what, &[Some(weight.clone())], || {
-            let weight = weight.contiguous();
-            dispatch!(reals weight.dtype(), T => {
-                let mut packed = Buffer::recycled(packing.len * size_of::<T>());
-                pack(&sizes, weight.as_slice::<T>().ok_or(())?, packed.slice_mut());
-                Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(packing.len), T::DTYPE)])
-            })
+        let inputs = dispatch!(reals weight.dtype(), T => {
+            let packing = packing::<T>(&sizes)?;
+            let what = format!("{packing:?} for {:?}", self.geometry);
+            memo.packed::<T>(&what, given, packing.len, |weight, to| pack(&sizes, weight, to))
         });
-        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let op = Finished { packed: Some(weight.shape().clone()), ..*self };
-        Some((Arc::new(op), packed.ok()?.into_iter().chain(others).collect()))
+        Some((Arc::new(op), inputs?))
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {

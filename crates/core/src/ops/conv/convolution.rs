@@ -3,8 +3,10 @@
 //! With `y = x ⋆ w`: ∂/∂x is the spread of y's gradient (the transposed convolution), ∂/∂w the correlation of x with
 //! it; each of these is linear in both of its arguments, and its gradients are again the other two.
 //!
-//! What leads to an op has parts of its own: `options` (what a caller writes), `checks` (whether it fits), `geometry`.
+//! What leads to an op has parts of its own: `options` (what a caller writes), `checks` (whether it fits),
+//! `geometry`; `last` has the ops for images whose channels lie last.
 
+use crate::compile::ChannelsLast;
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use geometry::Geometry;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 mod checks;
 mod geometry;
+mod last;
 mod options;
 
 pub(crate) use checks::{convolution, transposed_convolution};
@@ -120,6 +123,10 @@ impl Rewrites for Convolved {
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
         Finished { geometry: self.0, bounds: None, packed: None }.on_bytes(inputs, given)
     }
+
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        last::forward(self.0, None, x)
+    }
 }
 
 /// A convolution in a graph: [`Convolved`], whose results may be bounded, and whose weight may be packed.
@@ -203,6 +210,10 @@ impl Rewrites for Finished {
         let shape = self.geometry.sizes(inputs[0].shape[0], inputs[0].shape[1], weight.shape()[0]);
         Some(OnBytes::Products { shape, weight, bias, bounds: self.bounds })
     }
+
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        self.packed.is_none().then(|| last::forward(self.geometry, self.bounds, x))?
+    }
 }
 
 /// `y [n, o, out…], w [o, c / groups, kernel…] → x [n, c, in…]`: the transposed convolution.
@@ -238,6 +249,10 @@ impl Op for ConvolutionByInput {
         "by input"
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -257,6 +272,12 @@ impl Op for ConvolutionByInput {
         let mut attributes = self.0.attributes(&self.0.pads());
         attributes.push(("output_padding", extra[..].into()));
         x.op("ConvTranspose", &attributes)
+    }
+}
+
+impl Rewrites for ConvolutionByInput {
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        last::by_input(self.0, x)
     }
 }
 
@@ -293,6 +314,10 @@ impl Op for ConvolutionByWeight {
         "by weight"
     }
 
+    fn rewrites(&self) -> &dyn Rewrites {
+        self
+    }
+
     fn reads(&self) -> Reads {
         Reads::INPUTS
     }
@@ -303,6 +328,12 @@ impl Op for ConvolutionByWeight {
             g.when(0, || of(self.0.spread(&g.input(1), &g.of(0)))),
             g.when(1, || of(self.0.convolve(&g.input(0), &g.of(0), None))),
         ]
+    }
+}
+
+impl Rewrites for ConvolutionByWeight {
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        last::by_weight(self.0, x)
     }
 }
 

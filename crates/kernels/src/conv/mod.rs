@@ -19,6 +19,7 @@ mod few;
 mod forward;
 mod images;
 mod last;
+mod pixels;
 mod planes;
 mod rows;
 mod taps;

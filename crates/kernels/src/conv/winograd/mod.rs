@@ -12,9 +12,10 @@ mod weight;
 
 use std::ops::Range;
 
+use super::pixels::{with_pixels, with_results};
 use super::taps::Axis;
 use super::{ConvShape, Finish, Order};
-use crate::gemm::{Element, Next, Tile, Walk, transpose, transpose_into};
+use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
@@ -259,61 +260,21 @@ impl Grid {
         let [height, width] = self.output;
         let row = channels.next_multiple_of(LANES);
         let lines = 2 * band.rows.start..(2 * band.rows.end).min(height);
-        let count = lines.len() * width;
         let places = |tile: usize| {
             let (y, x) = (2 * (tile / self.tiles[1]), 2 * (tile % self.tiles[1]));
             let place =
                 |i: usize, j: usize| (y + i < lines.len() && x + j < width).then_some(((y + i) * width + x + j) * row);
             std::array::from_fn(|i| std::array::from_fn(|j| place(i, j)))
         };
-        let gather = |pixels: &mut [f32]| {
-            let (tiles, registers) = (band.rows.len() * self.tiles[1], row / LANES);
-            let gather = Gather { from, tiles, registers, bias: finish.bias, to: &mut *pixels, places };
-            // SAFETY: the caller's promise.
-            unsafe { gather.run::<Output>() };
-            finish.bound(pixels);
-        };
-        if order == Order::ChannelsLast {
-            debug_assert!(channels == row);
-            // SAFETY: the caller's promise; the lines of an image lie one behind the other.
-            return gather(unsafe { std::slice::from_raw_parts_mut(to.add(lines.start * width * row), count * row) });
+        // SAFETY: the caller's promise.
+        unsafe {
+            with_results((order, to), channels, self.output, lines.clone(), |pixels| {
+                let (tiles, registers) = (band.rows.len() * self.tiles[1], row / LANES);
+                Gather { from, tiles, registers, bias: finish.bias, to: &mut *pixels, places }.run::<Output>();
+                finish.bound(pixels);
+            });
         }
-        scratch::with(count * row, |pixels: &mut [f32]| {
-            gather(pixels);
-            // Few channels at a time: their images are pages apart.
-            for first in (0..channels).step_by(LANES) {
-                let (some, to) = (LANES.min(channels - first), to.wrapping_add(first * height * width));
-                let to = to.wrapping_add(lines.start * width);
-                // SAFETY: the caller's promise.
-                unsafe { transpose_into(pixels, |pixel| pixel * row + first, count, some, to, height * width) };
-            }
-        });
     }
-}
-
-/// Calls `f` with some lines of an image as `[pixel, channel]`, in whole registers.
-fn with_pixels(
-    (order, x): (Order, &[f32]),
-    channels: usize,
-    size: [usize; 2],
-    lines: Range<usize>,
-    f: impl FnOnce(&[f32]),
-) {
-    let (row, area, count) = (channels.next_multiple_of(LANES), size[0] * size[1], lines.len() * size[1]);
-    let first = lines.start * size[1];
-    if order == Order::ChannelsLast {
-        debug_assert!(channels == row);
-        return f(&x[first * row..(first + count) * row]);
-    }
-    scratch::with(count * row, |pixels: &mut [f32]| {
-        if channels < row {
-            pixels.fill(0.0);
-        }
-        if count > 0 {
-            transpose(x, |channel| channel * area + first, channels, count, pixels, row);
-        }
-        f(pixels);
-    });
 }
 
 /// A point's plane of tiles is a little longer than they are: planes apart by a power of two would share few sets of a

@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use super::transforms::{Gather, Gradient, NOWHERE, POINTS, Planes, Spread, WeightGradient};
-use super::{Band, Grid, Plan, plane, suits, with_pixels};
+use super::{Band, Grid, Plan, plane, suits};
+use crate::conv::pixels::with_pixels;
 use crate::conv::{ConvShape, Order};
 use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};

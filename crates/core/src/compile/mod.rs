@@ -31,7 +31,7 @@ pub use quantize::{Int8, OnBytes};
 pub use ranges::Ranges;
 pub use results::Results;
 pub(crate) use rewrite::AsItIs;
-pub use rewrite::{Part, Rewrites};
+pub use rewrite::{ChannelsLast, Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
 pub use trace::{deferred, effect, is_tracing, outside_trace};
 

@@ -192,6 +192,11 @@ pub(super) fn as_unsigned(x: &mut [i32; LANES]) -> &mut [u32; LANES] {
     unsafe { &mut *std::ptr::from_mut(x).cast() }
 }
 
+pub(super) fn unsigned(x: &[i32; LANES]) -> &[u32; LANES] {
+    // SAFETY: both have one size and alignment, and all bits are a value of either.
+    unsafe { &*std::ptr::from_ref(x).cast() }
+}
+
 pub(super) fn maxima_backward<T: Largest>(shape: &PoolShape, dy: &[T], indices: &[i32], dx: &mut [T]) {
     let (area, positions) = (shape.area(), shape.positions());
     let dx = SharedMut::new(dx);

@@ -2,6 +2,7 @@
 //!
 //! A plane is one channel of one image; each is computed by one task, in the order of its outputs.
 
+mod last;
 mod maxima;
 mod means;
 mod split;
@@ -73,6 +74,14 @@ pub(crate) trait Largest: Number {
     /// compiled for wide registers.
     fn max_pool(shape: &PoolShape, x: &[Self], y: &mut [Self], indices: &mut [i32]);
     fn max_pool_backward(shape: &PoolShape, dy: &[Self], indices: &[i32], dx: &mut [Self]);
+    fn max_pool_channels_last(shape: &PoolShape, channels: usize, x: &[Self], y: &mut [Self], indices: &mut [i32]);
+    fn max_pool_channels_last_backward(
+        shape: &PoolShape,
+        channels: usize,
+        dy: &[Self],
+        indices: &[i32],
+        dx: &mut [Self],
+    );
     fn avg_pool(shape: &PoolShape, divisor: Divisor, x: &[Self], y: &mut [Self]);
     fn avg_pool_backward(shape: &PoolShape, divisor: Divisor, dy: &[Self], dx: &mut [Self]);
 
@@ -98,6 +107,27 @@ pub(crate) trait Largest: Number {
     fn largest<S: Simd>(_: S, band: Band<Self>, y: &mut [Self], indices: &mut [i32]) -> bool {
         maxima::largest(band, y, indices)
     }
+
+    /// The largest element of a window in each channel, and its place: a NaN counts as the largest, and of equals it is
+    /// the first. `x` begins at the window's first pixel, which has the place `place`; `taps` are its pixels from there.
+    #[inline(always)]
+    fn largest_of_pixels<S: Simd>(_: S, x: &[Self], taps: &[usize], place: usize, y: &mut [Self], indices: &mut [i32]) {
+        last::largest_of_pixels(x, taps, place, y, indices);
+    }
+
+    /// Adds each channel of `dy` where its index says, if that is one of the pixels `taps` from the first, which has the
+    /// place `place` and where `dx` begins. `ONCE`: the pixels are these channels' alone, and what `dx` held is nothing.
+    #[inline(always)]
+    fn add_to_pixels<S: Simd, const ONCE: bool>(
+        _: S,
+        dy: &[Self],
+        indices: &[i32],
+        place: usize,
+        taps: &[usize],
+        dx: &mut [Self],
+    ) {
+        last::add_to_pixels::<_, ONCE>(dy, indices, place, taps, dx);
+    }
 }
 
 macro_rules! pools {
@@ -108,6 +138,20 @@ macro_rules! pools {
 
         fn max_pool_backward(shape: &PoolShape, dy: &[Self], indices: &[i32], dx: &mut [Self]) {
             maxima_backward(shape, dy, indices, dx);
+        }
+
+        fn max_pool_channels_last(shape: &PoolShape, channels: usize, x: &[Self], y: &mut [Self], indices: &mut [i32]) {
+            last::maxima(shape, channels, x, y, indices);
+        }
+
+        fn max_pool_channels_last_backward(
+            shape: &PoolShape,
+            channels: usize,
+            dy: &[Self],
+            indices: &[i32],
+            dx: &mut [Self],
+        ) {
+            last::maxima_backward(shape, channels, dy, indices, dx);
         }
 
         fn avg_pool(shape: &PoolShape, divisor: Divisor, x: &[Self], y: &mut [Self]) {
@@ -143,6 +187,30 @@ impl Largest for f32 {
     fn largest<S: Simd>(simd: S, band: Band<f32>, y: &mut [f32], indices: &mut [i32]) -> bool {
         maxima::largest_vectors(simd, band, y, indices)
     }
+
+    #[inline(always)]
+    fn largest_of_pixels<S: Simd>(
+        simd: S,
+        x: &[f32],
+        taps: &[usize],
+        place: usize,
+        y: &mut [f32],
+        indices: &mut [i32],
+    ) {
+        last::largest_vectors(simd, x, taps, place, y, indices);
+    }
+
+    #[inline(always)]
+    fn add_to_pixels<S: Simd, const ONCE: bool>(
+        simd: S,
+        dy: &[f32],
+        indices: &[i32],
+        place: usize,
+        taps: &[usize],
+        dx: &mut [f32],
+    ) {
+        last::add_vectors::<S, ONCE>(simd, dy, indices, place, taps, dx);
+    }
 }
 
 impl PoolShape {
@@ -171,6 +239,12 @@ impl PoolShape {
             assert!(positive, "kernel, stride and dilation are at least 1: {self:?}");
         }
         assert_eq!((x, y), (self.x_len(), self.y_len()), "lengths of x and y: {self:?}");
+    }
+
+    #[track_caller]
+    fn check_channels(&self, channels: usize) {
+        let whole = self.planes.is_multiple_of(channels);
+        assert!(whole, "{} planes are not images of {channels} channels", self.planes);
     }
 
     /// Planes that are worth a task.
@@ -202,6 +276,49 @@ pub fn max_pool_backward<T: PoolElement>(shape: &PoolShape, dy: &[T], indices: &
     shape.check(dx.len(), dy.len());
     assert_eq!(indices.len(), dy.len(), "one index for every output");
     T::max_pool_backward(shape, dy, indices, dx);
+}
+
+/// [`max_pool`] of images whose channels lie last: `x [image, depth, height, width, channel]`, with `y` and `indices` alike.
+/// `shape` is that of the same images with their channels first, and so are all values and indices.
+///
+/// # Panics
+/// If a slice does not have the shape's length, the planes are not images of that many channels, or a plane has 2³¹
+/// elements.
+#[track_caller]
+pub fn max_pool_channels_last<T: PoolElement>(
+    shape: &PoolShape,
+    channels: usize,
+    x: &[T],
+    y: &mut [T],
+    indices: &mut [i32],
+) {
+    shape.check(x.len(), y.len());
+    shape.check_channels(channels);
+    assert_eq!(indices.len(), y.len(), "one index for every output");
+    if !y.is_empty() {
+        T::max_pool_channels_last(shape, channels, x, y, indices);
+    }
+}
+
+/// `dx`, the gradient of [`max_pool_channels_last`], with the bits of [`max_pool_backward`]. `indices` are what it gave:
+/// what lies outside an output's window would be ignored.
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the planes are not images of that many channels.
+#[track_caller]
+pub fn max_pool_channels_last_backward<T: PoolElement>(
+    shape: &PoolShape,
+    channels: usize,
+    dy: &[T],
+    indices: &[i32],
+    dx: &mut [T],
+) {
+    shape.check(dx.len(), dy.len());
+    shape.check_channels(channels);
+    assert_eq!(indices.len(), dy.len(), "one index for every output");
+    if !dx.is_empty() {
+        T::max_pool_channels_last_backward(shape, channels, dy, indices, dx);
+    }
 }
 
 /// `y` = the mean of each window; its sum runs over the window in order.

@@ -4,7 +4,7 @@ use super::maxima::{Maxima, largest_of_windows};
 use super::*;
 use crate::threads::set_threads;
 
-fn strided(input: [usize; 3], kernel: [usize; 3], stride: usize, pad: usize, dilation: usize) -> PoolShape {
+pub(super) fn strided(input: [usize; 3], kernel: [usize; 3], stride: usize, pad: usize, dilation: usize) -> PoolShape {
     let pads = input.map(|size| if size > 1 { pad } else { 0 });
     let output = std::array::from_fn(|d| (input[d] + 2 * pads[d] - dilation * (kernel[d] - 1) - 1) / stride + 1);
     let windows =

@@ -1,11 +1,12 @@
 //! Maxima over windows, with their places; the elements at places, and elements put at places.
 
 use super::{Geometry, Pooling, adaptive, done, last_three, spatial, wide};
-use crate::compile::{self, Part};
+use crate::compile::{self, ChannelsLast, Part};
 use crate::op::apply_all;
 use crate::ops::prelude::*;
 use hadal_kernels::conv::ConvShape;
 use hadal_kernels::pool::{self, Windows};
+use std::sync::Arc;
 
 /// `x → y, index`: maxima, and their flat places in the plane.
 #[derive(Debug)]
@@ -72,11 +73,21 @@ impl Rewrites for PlaceMaxima {
     fn part(&self) -> Option<Part> {
         Some(Part::PlacesMaxima)
     }
+
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        let op = Arc::new(PlaceMaximaLast(self.0.of_images(&x[0])?));
+        Some(ChannelsLast { op, inputs: vec![true; 2], outputs: vec![true] })
+    }
 }
 
 impl Rewrites for WindowMaxima {
     fn part(&self) -> Option<Part> {
         Some(Part::PicksMaxima)
+    }
+
+    fn channels_last(&self, x: &[Meta]) -> Option<ChannelsLast> {
+        let op = Arc::new(WindowMaximaLast(self.0.of_images(&x[0])?));
+        Some(ChannelsLast { op, inputs: vec![true], outputs: vec![true; 2] })
     }
 
     fn on_bytes(&self, x: &[Meta], _: &[Option<Tensor>]) -> Option<OnBytes> {
@@ -141,6 +152,82 @@ impl Op for PlaceMaxima {
         let attributes = [("axis", outer.len().into()), ("reduction", "add".into())];
         let placed = x.node("ScatterElements", &[field, index, x.reshape(x.input(0), &with(positions))], &attributes);
         Ok(vec![x.reshape(placed, &x.output(0).shape)])
+    }
+}
+
+impl Geometry {
+    /// This, if it is one of a kernel that moves over images `[n, c, sizes…]`: that makes places which lie in the windows.
+    fn of_images(&self, x: &Meta) -> Option<Geometry> {
+        (x.shape.rank() == self.rank + 2 && matches!(self.windows, Windows::Strided { .. })).then_some(*self)
+    }
+
+    /// `[n, sizes…, c]` with other sizes.
+    fn resized_last(&self, x: &Meta, sizes: &[usize; 3]) -> Meta {
+        let (n, c) = (x.shape[0], x.shape[x.shape.rank() - 1]);
+        x.with_shape([n].iter().chain(&sizes[3 - self.rank..]).chain(&[c]).copied().collect::<Shape>())
+    }
+}
+
+/// [`WindowMaxima`] in a graph, of images whose channels lie last.
+#[derive(Debug)]
+struct WindowMaximaLast(Geometry);
+
+impl Op for WindowMaximaLast {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        require_float(self, &x[0])?;
+        let y = self.0.resized_last(&x[0], &self.0.output);
+        Ok([y.clone(), y.with_dtype(DType::I32)].into_iter().collect())
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let (n, c) = (x[0].shape()[0], x[0].shape()[self.0.rank + 1]);
+        let shape = self.0.shape(n * c);
+        let [y, index] = y else { unreachable!("two outputs") };
+        dispatch!(reals x[0].dtype(), T => {
+            pool::max_pool_channels_last::<T>(&shape, c, &x[0].contiguous(), y.slice(), index.slice())
+        });
+    }
+
+    fn variant(&self) -> &'static str {
+        "channels last"
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a graph is made after its gradients")
+    }
+}
+
+/// [`PlaceMaxima`] in a graph, of images whose channels lie last.
+#[derive(Debug)]
+struct PlaceMaximaLast(Geometry);
+
+impl Op for PlaceMaximaLast {
+    fn name(&self) -> &'static str {
+        self.0.name
+    }
+
+    fn infer(&self, x: &[Meta]) -> Result<Metas> {
+        one(self.0.resized_last(&x[0], &self.0.input))
+    }
+
+    fn run(&self, x: &[Input], y: &mut [Output]) {
+        let (n, c) = (x[0].shape()[0], x[0].shape()[self.0.rank + 1]);
+        let (shape, index) = (self.0.shape(n * c), x[1].contiguous::<i32>());
+        dispatch!(reals x[0].dtype(), T => {
+            pool::max_pool_channels_last_backward::<T>(&shape, c, &x[0].contiguous(), &index, y[0].slice())
+        });
+    }
+
+    fn variant(&self) -> &'static str {
+        "channels last"
+    }
+
+    fn grad(&self, _: &Grad) -> Grads {
+        unreachable!("a graph is made after its gradients")
     }
 }
 
@@ -244,4 +331,58 @@ pub(crate) fn max_unpool(y: &Tensor, index: &Tensor, sizes: &Shape) -> Result<Te
     let (input, output) = (last_three(1, sizes), last_three(1, output));
     let geometry = Geometry { name: "max_unpool", rank, input, output, windows: Windows::Adaptive };
     apply(PlaceMaxima(geometry), &[&wide(y)?, &index.try_to_dtype(DType::I32)?])?.try_to_dtype(y.dtype())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PlaceMaxima, WindowMaxima};
+    use crate::compile::ChannelsLast;
+    use crate::op::{Op, apply_all, values};
+    use crate::{DType, Pooling, Tensor};
+
+    fn to_last(x: &Tensor) -> Tensor {
+        x.permute([0, 2, 3, 1]).contiguous()
+    }
+
+    /// The op on images whose channels lie last, its inputs and outputs turned here.
+    fn last(op: &dyn Op, inputs: &[&Tensor]) -> Vec<Tensor> {
+        let metas: Vec<_> = inputs.iter().map(|x| x.meta()).collect();
+        let ChannelsLast { op: turned, inputs: images, outputs } =
+            op.rewrites().channels_last(&metas).expect("a form with channels last");
+        assert_ne!(format!("{turned:?}"), format!("{op:?}"));
+        assert!(images.iter().chain(&outputs).all(|&image| image));
+        let inputs: Vec<Tensor> = inputs.iter().map(|x| to_last(x)).collect();
+        let metas: Vec<_> = inputs.iter().map(|x| x.meta()).collect();
+        let inferred = turned.infer(&metas).expect("shapes that fit");
+        let found = values(&*turned, &inputs.iter().collect::<Vec<_>>()).expect("a result");
+        assert!(inferred.iter().zip(&found).all(|(meta, y)| *meta == y.meta()));
+        found.iter().map(|y| y.permute([0, 3, 1, 2])).collect()
+    }
+
+    #[test]
+    fn channels_last_give_the_same_bits() {
+        for (dtype, channels, pooling) in [
+            (DType::F32, 16, Pooling::new(2)),
+            (DType::F32, 21, Pooling::new(3).stride(2).padding(1)),
+            (DType::F64, 3, Pooling::new(3).stride(1).dilation(2)),
+        ] {
+            let value = |i: usize| ((i * 7919) % 13) as f64 - 6.0;
+            let shape = [2, channels, 9, 12];
+            let x =
+                Tensor::from_vec((0..shape.iter().product()).map(value).collect::<Vec<f64>>(), shape).to_dtype(dtype);
+            let geometry = pooling.geometry("max_pool2d", 2, &x).unwrap();
+            let expected = apply_all(WindowMaxima(geometry), &[&x]).unwrap();
+            let found = last(&WindowMaxima(geometry), &[&x]);
+            for (a, b) in expected.iter().zip(&found) {
+                assert_eq!(a.to_bytes(), b.to_bytes());
+            }
+            let (g, index) = (expected[0].mul(0.7), &expected[1]);
+            let expected = apply_all(PlaceMaxima(geometry), &[&g, index]).unwrap();
+            let found = last(&PlaceMaxima(geometry), &[&g, index]);
+            assert_eq!(expected[0].to_bytes(), found[0].to_bytes());
+            // A single image has no batch axis to turn around.
+            let one = x.narrow(0, 0, 1).reshape(&shape[1..]);
+            assert!(WindowMaxima(geometry).rewrites().channels_last(&[one.meta()]).is_none());
+        }
+    }
 }

@@ -1,10 +1,13 @@
 //! In evaluation mode the result for a sample does not depend on what else is in its batch; and a compiled model, in
 //! evaluation as in training, gives the bits of the model itself.
 
+mod small_models;
+
 use hadal_core::random::manual_seed;
 use hadal_core::{ModuleExt, Tensor, compile, no_grad};
-use hadal_models::{ALL, Bert, BertSize, Spec, build};
+use hadal_models::{Bert, BertSize, Spec, build};
 use hadal_nn::Layer;
+use small_models::test_every_model;
 use std::sync::{Mutex, MutexGuard};
 
 /// The samples of the largest batch; the smaller ones are its beginning and its end.
@@ -60,47 +63,17 @@ fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// One test for each model, so that each is named when it fails.
-macro_rules! models {
-    ($($test:ident $name:literal $input:expr;)*) => {
-        /// The names that have a test.
-        const TESTED: &[&str] = &[$($name),*];
-
-        $(#[test]
-        fn $test() {
-            let _turn = turn();
-            manual_seed(1);
-            let spec = Spec { input: $input.to_vec(), outputs: 10 };
-            let model = build($name, &spec).unwrap();
-            let shape: Vec<usize> = [SAMPLES].iter().chain(&spec.input).copied().collect();
-            let float = model.input_dtype().is_float();
-            let samples = if float { Tensor::randn(shape) } else { Tensor::randint(0, 10, shape) };
-            compare($name, &*model, &samples);
-            compare_compiled($name, &*model, &samples);
-        })*
-    };
+fn check(name: &str, input: &[usize]) {
+    let _turn = turn();
+    manual_seed(1);
+    let model = build(name, &Spec { input: input.to_vec(), outputs: 10 }).unwrap();
+    let shape = [&[SAMPLES], input].concat();
+    let float = model.input_dtype().is_float();
+    let samples = if float { Tensor::randn(shape) } else { Tensor::randint(0, 10, shape) };
+    compare(name, &*model, &samples);
+    compare_compiled(name, &*model, &samples);
 }
-
-models! {
-    mlp "mlp" [1, 28, 28];
-    lenet "lenet" [1, 28, 28];
-    cnn "cnn" [1, 28, 28];
-    keras_cnn "keras-cnn" [3, 32, 32];
-    resnet18 "resnet18" [3, 40, 40];
-    resnet20 "resnet20" [3, 32, 32];
-    resnet34 "resnet34" [3, 32, 32];
-    resnet50 "resnet50" [3, 40, 40];
-    resnet101 "resnet101" [3, 32, 32];
-    resnet152 "resnet152" [3, 32, 32];
-    mobilenet_v2 "mobilenet_v2" [3, 40, 40];
-    vit_b_16 "vit_b_16" [3, 32, 32];
-    gpt "gpt" [9];
-}
-
-#[test]
-fn every_named_model_is_compared() {
-    assert_eq!(TESTED, ALL.map(|entry| entry.name));
-}
+test_every_model!(check);
 
 #[test]
 fn bert() {

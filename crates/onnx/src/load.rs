@@ -3,6 +3,10 @@
 //! Names become places, attributes are read once, functions are put in where they are called, and it is found out who
 //! reads a value last. Everything that can be wrong with a model's structure is found here.
 
+mod functions;
+mod roles;
+mod scope;
+
 use crate::decode::{self, printable};
 use crate::external::External;
 use crate::graph::{Body, Constant, Graph, Read, Run, Step};
@@ -12,6 +16,8 @@ use crate::registry::{self, Prepare, canonical, shown};
 use crate::value::Value;
 use crate::{Type, wire};
 use hadal_core::{Error, Param, Result};
+use roles::{Role, is_weight, roles};
+use scope::{Names, Scope, Versions};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,9 +26,6 @@ const MOST_NODES: usize = 1 << 18;
 
 /// Functions that call functions, and graphs within graphs, may be nested so deep.
 const DEEPEST: usize = 64;
-
-/// The versions of the domains.
-type Versions = HashMap<String, i64>;
 
 /// What is gathered while a model is prepared.
 pub(crate) struct Loader<'m> {
@@ -33,56 +36,6 @@ pub(crate) struct Loader<'m> {
     /// The initializers that can be trained, by name.
     pub parameters: Vec<(String, Param)>,
     nodes: usize,
-}
-
-/// The names that are visible in a graph.
-#[derive(Default)]
-struct Names {
-    places: HashMap<String, usize>,
-    /// Values that are known already, by place.
-    constants: HashMap<usize, Value>,
-    /// Names that the graph takes from around it: place here, place there.
-    captures: Vec<(usize, usize)>,
-    next: usize,
-}
-
-/// The graphs around the present one, the innermost last.
-struct Scope {
-    stack: Vec<Names>,
-    versions: Arc<Versions>,
-}
-
-impl Names {
-    fn add(&mut self, name: &str) -> usize {
-        let place = self.next;
-        self.next += 1;
-        self.places.insert(name.to_owned(), place);
-        place
-    }
-}
-
-impl Scope {
-    fn new(versions: Versions) -> Scope {
-        Scope { stack: Vec::new(), versions: Arc::new(versions) }
-    }
-
-    fn here(&mut self) -> &mut Names {
-        self.stack.last_mut().expect("a graph is being prepared")
-    }
-
-    /// The place of a name in the innermost graph; a name from around is captured by every graph between.
-    fn find(&mut self, name: &str) -> Option<usize> {
-        let level = self.stack.iter().rposition(|names| names.places.contains_key(name))?;
-        let mut place = self.stack[level].places[name];
-        let known = self.stack[level].constants.get(&place).cloned();
-        for names in &mut self.stack[level + 1..] {
-            let inner = names.add(name);
-            names.captures.push((inner, place));
-            names.constants.extend(known.clone().map(|value| (inner, value)));
-            place = inner;
-        }
-        Some(place)
-    }
 }
 
 impl<'m> Loader<'m> {
@@ -305,36 +258,6 @@ impl<'m> Loader<'m> {
             None => self.unsupported.push((key, vec![name])),
         }
     }
-
-    /// The body of a function with the attributes of a call in their places.
-    fn call(&mut self, function: &wire::Function, node: &wire::Node, outer: &Scope) -> Result<Run> {
-        let mut attributes = node.attributes.clone();
-        for default in &function.defaults {
-            if !attributes.iter().any(|a| a.name == default.name) {
-                attributes.push(default.clone());
-            }
-        }
-        let nodes: Vec<_> = function.nodes.iter().map(|n| substitute(n, &attributes)).collect();
-        let mut versions = (*outer.versions).clone();
-        versions.extend(self::versions(&function.opset_import));
-        // A function sees nothing of its surroundings; empty graphs count how deep calls are nested.
-        let mut scope = Scope::new(versions);
-        scope.stack.extend(outer.stack.iter().map(|_| Names::default()));
-        self.enter(&mut scope)?;
-        let inputs: Vec<usize> = function.inputs.iter().map(|input| scope.here().add(input)).collect();
-        let mut constants = Vec::new();
-        let steps = self.steps(&nodes, &mut scope, &mut constants)?;
-        let (graph, _) = self.finish(&mut scope, steps, constants, inputs, function.outputs.iter())?;
-        Ok(Box::new(move |x| graph.run(x.values.to_vec(), &[])))
-    }
-}
-
-impl Scope {
-    /// Whether the innermost graph has this name only because it took it from around: it may then define it anew.
-    fn captured(&self, name: &str) -> bool {
-        let names = self.stack.last().expect("a graph is being prepared");
-        names.captures.iter().any(|c| names.places.get(name) == Some(&c.0))
-    }
 }
 
 fn versions(imports: &[wire::OperatorSet]) -> Versions {
@@ -369,65 +292,6 @@ fn unknown(name: &str, rest: &[wire::Node]) -> Error {
         )),
         None => Error::invalid(format!("{reader} uses `{name}`, which nothing computes")),
     }
-}
-
-/// Whether an initializer of the main graph is a weight: floats with axes. A single number is rather the ε or the slope
-/// of a formula.
-fn is_weight(tensor: &hadal_core::Tensor, element: crate::ElementType) -> bool {
-    tensor.rank() > 0 && tensor.dtype().is_float() && crate::ElementType::of(tensor.dtype()) == element
-}
-
-/// What the initializers are that are not trained, by name.
-fn roles(graph: &wire::Graph) -> HashMap<&str, Role> {
-    let inputs = |node: &wire::Node| match &node.operator[..] {
-        "BatchNormalization" => (Role::Statistics, 3..5),
-        "Resize" | "Upsample" | "Clip" | "Pad" => (Role::Setting, 1..4),
-        "QuantizeLinear" | "DequantizeLinear" => (Role::Setting, 1..3),
-        "MatMulIntegerToFloat" | "DynamicQuantizeMatMul" | "MatMulNBits" | "QGemm" => (Role::Setting, 1..6),
-        name if name.starts_with("QLinear") => (Role::Setting, 0..node.inputs.len()),
-        "RotaryEmbedding" => (Role::Setting, 1..4),
-        "GroupQueryAttention" => (Role::Setting, 7..9),
-        "STFT" => (Role::Setting, 2..3),
-        _ => (Role::Setting, 0..0),
-    };
-    let mut roles = HashMap::new();
-    for node in &graph.nodes {
-        let (role, range) = inputs(node);
-        roles.extend(range.filter_map(|i| node.inputs.get(i)).map(|name| (name.as_str(), role)));
-    }
-    roles
-}
-
-/// Why an initializer is not trained.
-#[derive(Clone, Copy, PartialEq)]
-enum Role {
-    /// Running means and variances: part of the model's state.
-    Statistics,
-    /// Sizes, limits, scales: constants.
-    Setting,
-}
-
-/// A node of a function's body, with references to attributes of the call replaced by their values.
-fn substitute(node: &wire::Node, given: &[wire::Attribute]) -> wire::Node {
-    let mut node = node.clone();
-    node.attributes = node.attributes.iter().filter_map(|a| substitute_attribute(a, given)).collect();
-    node
-}
-
-/// `None` if the attribute refers to one that the call does not have: then it has its default.
-fn substitute_attribute(attribute: &wire::Attribute, given: &[wire::Attribute]) -> Option<wire::Attribute> {
-    let mut attribute = match &attribute.reference[..] {
-        "" => attribute.clone(),
-        reference => {
-            let mut value = given.iter().find(|a| a.name == reference)?.clone();
-            value.name = attribute.name.clone();
-            return Some(value);
-        }
-    };
-    if let Some(graph) = &mut attribute.graph {
-        graph.nodes = graph.nodes.iter().map(|n| substitute(n, given)).collect();
-    }
-    Some(attribute)
 }
 
 /// Marks, for every place, the read after which it is not needed any more.

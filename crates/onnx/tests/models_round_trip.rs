@@ -2,15 +2,18 @@
 //! other sizes, and parameters must keep their names.
 
 mod cases;
+#[path = "../../models/tests/small_models/mod.rs"]
+mod small_models;
 
 use cases::{keep, run};
 use hadal_core::random::manual_seed;
 use hadal_core::testing::difference;
 use hadal_core::{ModuleExt, Tensor, no_grad};
-use hadal_models::{ALL, Bert, BertSize, Spec, build};
+use hadal_models::{Bert, BertSize, Spec, build};
 use hadal_nn::layers::*;
 use hadal_nn::{Layer, Sequential};
 use hadal_onnx::{Export, Model};
+use small_models::test_every_model;
 use std::slice::from_ref;
 
 /// Relative error of the predictions: batch normalizations are computed in another order of operations.
@@ -52,40 +55,11 @@ fn compare(name: &str, model: &dyn Layer, sample: &[usize]) {
     }
 }
 
-macro_rules! models {
-    ($($test:ident $name:literal $input:expr;)*) => {
-        /// The names that have a test.
-        const TESTED: &[&str] = &[$($name),*];
-
-        $(#[test]
-        fn $test() {
-            manual_seed(1);
-            let spec = Spec { input: $input.to_vec(), outputs: 10 };
-            compare($name, &*build($name, &spec).unwrap(), &spec.input);
-        })*
-    };
+fn check(name: &str, input: &[usize]) {
+    manual_seed(1);
+    compare(name, &*build(name, &Spec { input: input.to_vec(), outputs: 10 }).unwrap(), input);
 }
-
-models! {
-    mlp "mlp" [1, 28, 28];
-    lenet "lenet" [1, 28, 28];
-    cnn "cnn" [1, 28, 28];
-    keras_cnn "keras-cnn" [3, 32, 32];
-    resnet18 "resnet18" [3, 40, 40];
-    resnet20 "resnet20" [3, 32, 32];
-    resnet34 "resnet34" [3, 32, 32];
-    resnet50 "resnet50" [3, 40, 40];
-    resnet101 "resnet101" [3, 32, 32];
-    resnet152 "resnet152" [3, 32, 32];
-    mobilenet_v2 "mobilenet_v2" [3, 40, 40];
-    vit_b_16 "vit_b_16" [3, 32, 32];
-    gpt "gpt" [9];
-}
-
-#[test]
-fn every_named_model_is_compared() {
-    assert_eq!(TESTED, ALL.map(|entry| entry.name));
-}
+test_every_model!(check);
 
 #[test]
 fn bert() {

@@ -48,10 +48,9 @@ pub fn pack(shape: &ConvShape, weight: &[i8], to: &mut [i8], sums: &mut [i32]) {
         let panel = o / PANEL * PANEL;
         let lanes = (shape.out_channels - panel).min(PANEL).next_multiple_of(LANES);
         let to = &mut to[panel * size * depth..];
-        for (i, &w) in weight.iter().enumerate() {
-            let (channel, tap) = (i / size, i % size);
-            let step = tap * depth / DEPTH + channel / DEPTH;
-            to[(step * lanes + o - panel) * DEPTH + channel % DEPTH] = w;
+        for (channel, taps) in weight.chunks(size.max(1)).enumerate() {
+            let first = (channel / DEPTH * lanes + o - panel) * DEPTH + channel % DEPTH;
+            taps.iter().enumerate().for_each(|(tap, &w)| to[first + tap * depth * lanes] = w);
         }
     }
 }

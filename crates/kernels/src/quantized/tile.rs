@@ -56,9 +56,7 @@ impl Way {
             Isa::Avx512 if has_vnni() => Way::Vnni,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx2 => Way::Avx2,
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => Way::Plain,
-            Isa::Scalar => Way::Plain,
+            _ => Way::Plain,
         }
     }
 }

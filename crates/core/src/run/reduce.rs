@@ -223,15 +223,16 @@ impl<T: Element, A: Copy, L: Fn(T, usize) -> A, J: Fn(A, A) -> A, S> Vectorized 
 }
 
 /// The lanes of `width` rows whose elements lie as the lanes do, `values [element, row]`: sixteen elements of all rows are
-/// one long loop, where one for each would be too short for vectors to pay.
+/// one long loop, where one for each would be too short for vectors to pay. The functions come as references to their own
+/// types: taken as `impl Fn`, a reference is called through a function that is not always inlined.
 #[inline(always)]
 fn fold_lanes<T: Copy, A: Copy>(
     values: &[T],
     width: usize,
     start: usize,
     lanes: &mut [A],
-    load: impl Fn(T, usize) -> A,
-    join: impl Fn(A, A) -> A,
+    load: &impl Fn(T, usize) -> A,
+    join: &impl Fn(A, A) -> A,
 ) {
     // Counted, not divided: it disappears where `load` does not ask for the element's number.
     let next = |(element, row): (usize, usize)| if row + 1 == width { (element + 1, 0) } else { (element, row + 1) };
@@ -390,7 +391,7 @@ fn width_across<A>(run: usize) -> usize {
 
 /// The lanes of a leaf joined by halving.
 #[inline(always)]
-fn join_lanes<A: Copy>(mut lanes: [A; LANES], join: impl Fn(A, A) -> A) -> A {
+fn join_lanes<A: Copy>(mut lanes: [A; LANES], join: &impl Fn(A, A) -> A) -> A {
     halve(LANES, |a, b| lanes[a] = join(lanes[a], lanes[b]));
     lanes[0]
 }

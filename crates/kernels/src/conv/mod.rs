@@ -13,6 +13,7 @@
 
 mod across;
 mod backward;
+mod chains;
 mod channels;
 mod depthwise;
 mod few;

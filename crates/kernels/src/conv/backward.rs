@@ -2,7 +2,7 @@
 
 use super::forward::convolve;
 use super::window::{Block, Copied, RowLanes, Window};
-use super::{ConvShape, Finish, Weight, channels, depthwise, few, images};
+use super::{ConvShape, Finish, Weight, channels, depthwise, few, images, lines};
 use crate::gemm::{Element, Init, Lanes, Product, Source};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -140,6 +140,9 @@ fn phase<T: Element>(shape: &ConvShape, axes: &[Axis; 3], dy: &[T], weight: &[T]
 pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
     if channels::suits(shape) {
         return channels::backward_weight(shape, x, dy, dw);
+    }
+    if lines::suits(shape) {
+        return lines::backward_weight(shape, x, dy, lines::Order::ChannelsFirst, dw);
     }
     if few::suits(shape) {
         return few::backward_weight(shape, x, dy, dw);

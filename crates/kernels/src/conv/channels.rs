@@ -4,9 +4,10 @@
 //! that they met. Images are laid out as `[position, channel]` for it, the gradients as packed panels; what met padding
 //! is left out by a table of steps. The sum is cut into parts by a rule of the shape, the parts are added in order.
 
+use super::chains::Chains;
 use super::taps::{Axis, Taps};
 use super::{ConvShape, images};
-use crate::gemm::{Element, Next, Step, Tile, Walk, transpose};
+use crate::gemm::{Element, Step, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::isa;
@@ -26,24 +27,6 @@ const FEW: usize = 128;
 pub(super) fn suits(shape: &ConvShape) -> bool {
     let steps = shape.batch * shape.output.iter().product::<usize>();
     shape.in_channels / shape.groups >= CHANNELS && (steps >= FEW || images::suits(shape)) && !shape.is_depthwise()
-}
-
-/// Steps of a chain of multiply-adds at most.
-const CHAIN: usize = 512;
-/// The most elements of a tile, on any instruction set.
-const TILE: usize = 14 * 32;
-
-/// What one tile of a part's sums is made of.
-struct Sum<'a, T> {
-    packed: &'a [T],
-    x: &'a [T],
-    table: &'a [Step],
-    rows: usize,
-    columns: usize,
-    /// Where it is in the sums.
-    c: usize,
-    /// Nothing is there yet.
-    fresh: bool,
 }
 
 /// The products of one gradient.
@@ -116,9 +99,9 @@ fn steps(shape: &ConvShape, tap: usize, images: usize) -> Vec<Step> {
         let [Some(z), Some(y), Some(x)] = std::array::from_fn(|d| axes[d].source(at_axis[d], tap[d])) else { continue };
         places.push((at, (z * in_height + y) * in_width + x));
     }
-    let step = |image: usize, (at, source): (usize, usize)| Step {
-        a: u32::try_from(image * outputs + at).expect("a panel of gradients"),
-        b: i32::try_from((image * inputs + source) * shape.in_channels).expect("images of 8 GiB"),
+    let step = |image: usize, (at, source): (usize, usize)| {
+        let a = u32::try_from(image * outputs + at).expect("a panel of gradients");
+        Step::new(a, i32::try_from((image * inputs + source) * shape.in_channels).expect("images of 8 GiB"))
     };
     (0..images).flat_map(|image| places.iter().map(move |&place| step(image, place))).collect()
 }
@@ -153,56 +136,24 @@ impl<T: Element> Products<'_, T> {
                     let columns = kernels.columns().min(inputs - column);
                     for (tap, table) in self.tables.iter().enumerate() {
                         let c = start + (tap * shape.out_channels + first) * inputs + column;
-                        assert!(c + (rows.len() - 1) * inputs + columns <= to.len());
-                        let table = &table[..table.len() / self.block * images.len()];
-                        let x = &x[column..];
-                        let fresh = images.start == batch.start;
-                        self.tile(Sum { packed, x, table, rows: rows.len(), columns, c, fresh }, to);
+                        let chains = Chains {
+                            a: packed,
+                            a_step: rows.len(),
+                            b: &x[column..],
+                            steps: &table[..table.len() / self.block * images.len()],
+                            rows: rows.len(),
+                            columns,
+                            c,
+                            c_row: inputs,
+                            fresh: images.start == batch.start,
+                        };
+                        // SAFETY: the panel has all steps; the images have a register's lanes behind every input (the
+                        // last of them the slack); nobody else writes these channels of this part.
+                        unsafe { chains.add(to) };
                     }
                 }
             }
         });
-    }
-
-    /// Adds one tile of sums to what is there. A chain has [`CHAIN`] steps at most, for the sake of its rounding errors.
-    fn tile(&self, sum: Sum<T>, to: &SharedMut<T>) {
-        let (kernels, inputs) = (T::kernels(isa()), self.shape.in_channels / self.shape.groups);
-        let Sum { packed, x, table, rows, columns, c, fresh } = sum;
-        let (one, chains) = (kernels.lanes, table.len().div_ceil(CHAIN).max(1));
-        let mut space = [T::default(); TILE];
-        for chain in 0..chains {
-            let steps = &table[table.len() * chain / chains..table.len() * (chain + 1) / chains];
-            let fresh = fresh && chain == 0;
-            let here = to.pointer().wrapping_add(c);
-            let (begin, c_row) = if fresh { (here, inputs) } else { (space.as_mut_ptr(), kernels.columns()) };
-            let tile = Tile {
-                k: steps.len(),
-                a: packed.as_ptr(),
-                a_row: 1,
-                a_step: rows,
-                b: [x.as_ptr(), x.as_ptr().wrapping_add(one)],
-                b_step: 0,
-                table: steps.as_ptr(),
-                c: [begin, begin.wrapping_add(one)],
-                c_row,
-                next: Next::NONE,
-                lanes: [columns.min(one), columns.saturating_sub(one)],
-                resume: false,
-                row_bias: [std::ptr::null(); 2],
-                col_bias: std::ptr::null(),
-            };
-            // SAFETY: the panel has all steps; the images have a register's lanes behind every input (the last of them
-            // the slack); nobody else writes these channels of this part.
-            unsafe { kernels.compute(rows, columns.div_ceil(one), Walk::Table, &tile) };
-            if !fresh {
-                for (row, sums) in space.chunks_exact(c_row).take(rows).enumerate() {
-                    let start = c + row * inputs;
-                    // SAFETY: nobody else writes these channels of this part.
-                    let to = unsafe { to.range(start..start + columns) };
-                    to.iter_mut().zip(sums).for_each(|(to, &sum)| *to += sum);
-                }
-            }
-        }
     }
 
     /// `dw[out channel, in channel, kernel element]` from the sums; elements that are not used get zero.

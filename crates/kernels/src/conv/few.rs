@@ -1,4 +1,4 @@
-//! The weight gradient of few input channels, with positions as lanes.
+//! The weight gradient of few input channels, with positions as lanes: where `lines.rs` finds too few products or channels.
 //!
 //! Each row of the gradient of a result channel is a sum of products of whole planes: gradients with the inputs that
 //! one kernel element met. The inputs are copied once for every column of the kernel, with their padding and without

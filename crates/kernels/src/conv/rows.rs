@@ -67,7 +67,7 @@ impl<T: Element> Rows<'_, T> {
             (0..length).step_by(lanes).map(register)
         });
         let registers: Vec<Register> = registers.collect();
-        let step = |(k, &offset): (usize, &usize)| Step { a: k as u32, b: offset as i32 };
+        let step = |(k, &offset): (usize, &usize)| Step::new(k as u32, offset as i32);
         let table: Vec<Step> = copied.offsets.iter().enumerate().map(step).collect();
         let size = copied.window.kernel_size();
         // Whole channels, as even as possible.

@@ -157,9 +157,10 @@ impl Taps {
                             }
                         }
                     }
-                    let step = |channel: usize, (place, source): (usize, usize)| Step {
-                        a: u32::try_from(channel * each + place).expect("a panel of weights"),
-                        b: i32::try_from((channel * self.sources() + source) * LANES).expect("an image of 2 GiB"),
+                    let step = |channel: usize, (place, source): (usize, usize)| {
+                        let a = u32::try_from(channel * each + place).expect("a panel of weights");
+                        let b = (channel * self.sources() + source) * LANES;
+                        Step::new(a, i32::try_from(b).expect("an image of 2 GiB"))
                     };
                     tables.push((0..channels).flat_map(|c| taps.iter().map(move |&tap| step(c, tap))).collect());
                 }

@@ -225,6 +225,16 @@ fn many_images_equal_the_definition() {
         plane(40, 1, [3, 9], [33, 31], [7, 5], 2, [3, 2], 1),
         plane(10, 2, [6, 10], [13, 12], [3, 4], 3, [2, 4], 2),
         plane(9, 1, [2, 5], [6, 5], [3, 3], 1, [5, 5], 1),
+        // Few channels: joined kernel rows, more rows than a block, groups, larger strides than kernels.
+        plane(8, 1, [1, 32], [28, 28], [3, 3], 1, [1, 1], 1),
+        plane(8, 2, [6, 64], [28, 28], [3, 3], 1, [1, 1], 1),
+        plane(10, 1, [5, 16], [50, 40], [4, 5], 1, [1, 3], 1),
+        plane(8, 1, [1, 20], [28, 28], [3, 3], 1, [1, 1], 1),
+        plane(8, 1, [1, 6], [20, 70], [5, 5], 1, [2, 0], 1),
+        plane(11, 1, [3, 16], [40, 60], [3, 3], 1, [1, 1], 1),
+        plane(9, 4, [12, 8], [9, 11], [3, 3], 2, [1, 1], 1),
+        plane(12, 1, [7, 48], [8, 9], [2, 2], 3, [0, 0], 1),
+        plane(8, 1, [2, 3], [1, 9], [4, 3], 1, [3, 2], 1),
     ];
     shapes.iter().for_each(check);
 }
@@ -325,6 +335,53 @@ fn the_order_of_images_does_not_matter() {
             assert_eq!(dw, dw_last, "dw of {shape:?}");
         }
     }
+}
+
+/// The first layer with its results' channels last has the bits that it has with them first.
+#[test]
+#[cfg(not(miri))] // too long for an interpreter
+fn first_layers_have_the_same_bits_with_channels_last() {
+    let (kernels, sizes) = ([[1, 1], [3, 3], [3, 5], [5, 5], [7, 7]], [[5, 7], [13, 9], [21, 32], [40, 35]]);
+    let (mut case, mut seen) = (0, 0);
+    for kernel in kernels {
+        for stride in 1..=3 {
+            for input in sizes {
+                case += 1;
+                let (channels, outputs) = ([3, 1, 2, 4, 3][case / 2 % 5], [16, 32, 48, 64, 80][case % 5]);
+                let pad =
+                    [case % 2 * (kernel[0] / 2), kernel[0] / 2].map(|pad| pad.max(usize::from(kernel[0] > input[0])));
+                let shape = plane([8, 13, 19, 40][case / 3 % 4], 1, [channels, outputs], input, kernel, stride, pad, 1);
+                if !suits_first(&shape) {
+                    continue;
+                }
+                seen += 1;
+                let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
+                let bias = numbers(4, outputs);
+                let finish =
+                    Finish { bias: (case % 3 > 0).then_some(&bias[..]), bounds: (case % 4 > 1).then_some((0.0, 1.5)) };
+                let [mut first, mut last] = [vec![9.0; dy.len()], vec![9.0; dy.len()]];
+                let [mut dw, mut dw_last] = [vec![9.0; w.len()], vec![9.0; w.len()]];
+                forward_with(&shape, &x, Weight::Plain(&w), finish, &mut first);
+                backward_weight(&shape, &x, &dy, &mut dw);
+                for threads in [1, 3] {
+                    set_threads(threads);
+                    forward_first(&shape, &x, &w, finish, &mut last);
+                    backward_weight_first(&shape, &x, &channels_last(&dy, shape.batch, outputs), &mut dw_last);
+                    assert_eq!(last, channels_last(&first, shape.batch, outputs), "{shape:?}");
+                    assert_eq!(dw_last, dw, "{shape:?}");
+                }
+                set_threads(2);
+            }
+        }
+    }
+    assert!(seen > 30, "{seen} shapes");
+}
+
+#[test]
+#[should_panic(expected = "no first layer")]
+fn first_layers_have_few_channels() {
+    let shape = plane(8, 1, [8, 16], [4, 4], [3, 3], 1, [1, 1], 1);
+    forward_first(&shape, &[0.0f32], &[], Finish { bias: None, bounds: None }, &mut []);
 }
 
 #[test]

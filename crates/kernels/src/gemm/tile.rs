@@ -6,7 +6,8 @@ use crate::simd::Isa;
 /// What one tile computes: `C = init + A·B (+ bias)` over `k` steps. Its one or two registers of columns may lie apart.
 pub(crate) struct Tile<T> {
     pub k: usize,
-    /// Row `i`, step `s` of A is at `a + i·a_row + s·a_step`; a packed panel has `a_row = 1`, `a_step = rows`.
+    /// Row `i`, step `s` of A is at `a + i·a_row + s·a_step`; a packed panel has `a_row = 1`, `a_step = rows`. With a
+    /// table, `s` is what it says for the step.
     pub a: *const T,
     pub a_row: usize,
     pub a_step: usize,
@@ -46,13 +47,27 @@ impl<T> Next<T> {
     pub const NONE: Next<T> = Next { c: std::ptr::null(), a: std::ptr::null(), a_turn: 0 };
 }
 
-/// One step of a tile that does not find its operands in a row.
+/// One step of a tile that does not find its operands in a row. Both numbers are loaded at once: tiles of one register
+/// read so much that another load would hold them up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
-    /// The number of the step in the packed panel of A.
-    pub a: u32,
-    /// Elements from the start of a register's columns to those of this step.
-    pub b: i32,
+pub(crate) struct Step(u64);
+
+impl Step {
+    /// `a` says where the step is in A, in multiples of the tile's `a_step` (the number of the step in a packed panel),
+    /// `b` how many elements it is from the start of a register's columns to those of the step.
+    pub fn new(a: u32, b: i32) -> Step {
+        Step(u64::from(b.cast_unsigned()) << 32 | u64::from(a))
+    }
+
+    #[inline(always)]
+    fn a(self) -> usize {
+        (self.0 as u32) as usize
+    }
+
+    #[inline(always)]
+    fn b(self) -> isize {
+        (self.0.cast_signed() >> 32) as isize
+    }
 }
 
 /// How a tile goes from step to step.
@@ -62,7 +77,7 @@ pub(crate) enum Walk {
     Rows,
     /// The rows of A lie side by side, as in a packed panel; steps by their stride.
     Packed,
-    /// A is a packed panel; the table says where the steps are in both.
+    /// As packed, but the table says where the steps are in A and B.
     Table,
 }
 
@@ -206,9 +221,9 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 if WALK == Walk::Table as usize {
                     let step = *table;
                     table = table.add(1);
-                    a = t.a.add(step.a as usize * ROWS);
+                    a = t.a.add(step.a() * a_step);
                     for j in 0..REGISTERS {
-                        b[j] = t.b[j].wrapping_offset(step.b as isize);
+                        b[j] = t.b[j].wrapping_offset(step.b());
                     }
                 }
                 if WALK != Walk::Rows as usize {

@@ -5,8 +5,8 @@ use crate::compile::ChannelsLast;
 use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use hadal_kernels::conv::{
-    ConvShape, Finish, Weight, backward_data_last, backward_weight_last, forward_last, pack, packing,
-    suits_backward_data, suits_backward_weight, suits_forward,
+    ConvShape, Finish, Weight, backward_data_last, backward_weight_first, backward_weight_last, forward_first,
+    forward_last, pack, packing, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
 };
 use std::sync::Arc;
 
@@ -14,14 +14,10 @@ use std::sync::Arc;
 pub(super) fn forward(geometry: Geometry, bounds: Option<(f64, f64)>, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[0].shape[1], x[1].shape[0]);
     let bounds = bounds.map(|(low, high)| (low as f32, high as f32));
-    let images = vec![true, false, false];
-    form(
-        x,
-        suits_forward(&sizes),
-        Convolving { geometry, sizes, bounds, packed: false },
-        images[..x.len()].to_vec(),
-        true,
-    )
+    let (suits, first) = (suits_forward(&sizes), suits_first(&sizes));
+    let images = [!first, false, false];
+    let op = Convolving { geometry, sizes, bounds, first, packed: false };
+    form(x, suits || first, op, images[..x.len()].to_vec(), true)
 }
 
 /// The form of the op that gives the gradient of a convolution by its input.
@@ -33,7 +29,8 @@ pub(super) fn by_input(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
 /// The form of the op that gives the gradient of a convolution by its weight.
 pub(super) fn by_weight(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[0].shape[1], x[1].shape[1]);
-    form(x, suits_backward_weight(&sizes), Correlating { geometry, sizes }, vec![true, true], false)
+    let (suits, first) = (suits_backward_weight(&sizes), suits_first(&sizes));
+    form(x, suits || first, Correlating { geometry, sizes, first }, vec![!first, true], false)
 }
 
 fn form(x: &[Meta], suits: bool, op: impl Op, inputs: Vec<bool>, output: bool) -> Option<ChannelsLast> {
@@ -59,6 +56,8 @@ struct Convolving {
     geometry: Geometry,
     sizes: ConvShape,
     bounds: Option<(f32, f32)>,
+    /// Channels come first in `x`, for there are few.
+    first: bool,
     packed: bool,
 }
 
@@ -78,8 +77,11 @@ impl Op for Convolving {
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
         let (weight, bias) = (x[1].contiguous::<f32>(), x.get(2).map(|b| b.contiguous::<f32>()));
-        let weight = if self.packed { Weight::Packed(&weight) } else { Weight::Plain(&weight) };
         let finish = Finish { bias: bias.as_deref(), bounds: self.bounds };
+        if self.first {
+            return forward_first(&self.sizes, &x[0].contiguous::<f32>(), &weight, finish, y[0].slice::<f32>());
+        }
+        let weight = if self.packed { Weight::Packed(&weight) } else { Weight::Plain(&weight) };
         forward_last(&self.sizes, &x[0].contiguous::<f32>(), weight, finish, y[0].slice::<f32>());
     }
 
@@ -102,7 +104,7 @@ impl Op for Convolving {
 
 impl Rewrites for Convolving {
     fn prepared(&self, _: &[Meta], given: &[Option<Tensor>], memo: &mut Memo) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let packing = packing::<f32>(&self.sizes).filter(|_| !self.packed)?;
+        let packing = packing::<f32>(&self.sizes).filter(|_| !self.packed && !self.first)?;
         let what = format!("{packing:?} for {:?}", self.geometry);
         let inputs = memo.packed::<f32>(&what, given, packing.len, |weight, to| pack(&self.sizes, weight, to))?;
         Some((Arc::new(Convolving { packed: true, ..*self }), inputs))
@@ -152,6 +154,8 @@ impl Op for Spreading {
 struct Correlating {
     geometry: Geometry,
     sizes: ConvShape,
+    /// Channels come first in `x`, for there are few.
+    first: bool,
 }
 
 impl Op for Correlating {
@@ -169,7 +173,8 @@ impl Op for Correlating {
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        backward_weight_last(&self.sizes, &x[0].contiguous::<f32>(), &x[1].contiguous::<f32>(), y[0].slice::<f32>());
+        let correlate = if self.first { backward_weight_first } else { backward_weight_last };
+        correlate(&self.sizes, &x[0].contiguous::<f32>(), &x[1].contiguous::<f32>(), y[0].slice::<f32>());
     }
 
     fn flops(&self, _: &[Meta], _: &[Meta]) -> u64 {

@@ -92,7 +92,7 @@ fn arithmetic(isa: Isa, threads: usize) -> f64 {
         // Without vector instructions a multiply-add may be a call into a library.
         Isa::Scalar => chains::<1>(isa, threads, STEPS / 64),
         // A vector is several registers here: five of them leave room for the factors.
-        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))]
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         _ => chains::<5>(isa, threads, STEPS),
     }
 }

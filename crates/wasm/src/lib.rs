@@ -31,12 +31,6 @@ fn leave(outcome: hadal::Result<(String, Vec<u8>)>) -> bool {
     fine
 }
 
-/// Leaves the name of the instruction set that the kernels use, `simd128` or `scalar`, as the text.
-#[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
-pub extern "C" fn hadal_instructions() {
-    leave(Ok((format!("{:?}", hadal::kernels::simd::isa()).to_lowercase(), Vec::new())));
-}
-
 /// Memory for `bytes` bytes, to be given back with [`hadal_free`].
 #[cfg_attr(target_family = "wasm", unsafe(no_mangle))]
 pub extern "C" fn hadal_allocate(bytes: usize) -> *mut u8 {

@@ -1,10 +1,9 @@
-"""Hadal in a real browser: `browser.py PLAIN RELAXED NATIVE HADAL [MODEL…]`, where PLAIN and RELAXED are the module
-`hadal_wasm.wasm` built without and with relaxed SIMD, NATIVE the built example `native`, and HADAL the `hadal` program.
+"""Hadal in a real browser: `browser.py WASM NATIVE HADAL [MODEL…]`, where WASM is the built `hadal_wasm.wasm`, NATIVE the built
+example `native`, and HADAL the `hadal` program.
 
 Needs `pip install playwright` and a Chromium, the one on the PATH or playwright's own. Trains a small CNN, exports it to ONNX,
-and runs both (and the MODELs) natively and in the browser, with either module, the relaxed one also on a processor without
-fused multiply-adds: every bit of every output must be equal. Then uses the page: draws a one, gives a file that is no model.
-Prints the sizes of the modules and the milliseconds of a prediction on either side."""
+and runs both (and the MODELs) in the browser and natively: every bit of every output must be equal. Then uses the page: draws
+a one, gives a file that is no model. Prints the size of the module and the milliseconds of a prediction on either side."""
 import functools
 import http.server
 import json
@@ -17,16 +16,16 @@ import threading
 
 from playwright.sync_api import sync_playwright
 
-PLAIN, RELAXED, NATIVE, HADAL, *MODELS = sys.argv[1:]
+WASM, NATIVE, HADAL, *MODELS = sys.argv[1:]
 WEB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "web")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
              "--disable-component-update", "--disable-sync"]
 
 # The inputs that examples/native.rs makes, and the bits of the outputs.
-PREDICT = """async ([module, file, runs]) => {
+PREDICT = """async ([file, runs]) => {
     const { load } = await import("./hadal.js");
     const begun = performance.now();
-    const hadal = await load(fetch(module));
+    const hadal = await load(fetch("hadal_wasm.wasm"));
     const started = performance.now() - begun;
     const model = hadal.model(await (await fetch(file)).arrayBuffer());
     const arrays = { float32: Float32Array, uint8: Uint8Array, int64: BigInt64Array, int32: Int32Array };
@@ -50,7 +49,7 @@ PREDICT = """async ([module, file, runs]) => {
     try { model.run({ dtype: "float32", shape: [1, 2], data: new Float32Array(2) }); } catch (error) { refused = error.message; }
     const again = model.run(...inputs)[0].data.length;
     model.free();
-    return { instructions: hadal.instructions, bits, milliseconds, started, firstTook, refused, again };
+    return { bits, milliseconds, started, firstTook, refused, again };
 }"""
 
 
@@ -79,45 +78,28 @@ def main():
             names.append(os.path.basename(model))
         for name in ("hadal.js", "index.html"):
             shutil.copy(os.path.join(WEB, name), folder)
-        for module, name in ((PLAIN, "hadal_wasm.wasm"), (RELAXED, "hadal_wasm_relaxed.wasm")):
-            shutil.copy(module, f"{folder}/{name}")
-            print(f"{name}: {os.path.getsize(module) / 1e6:.2f} MB")
+        shutil.copy(WASM, f"{folder}/hadal_wasm.wasm")
+        print(f"module: {os.path.getsize(WASM) / 1e6:.2f} MB")
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=folder))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/index.html"
         with sync_playwright() as playwright:
             path = shutil.which("chromium") or shutil.which("google-chrome")
-
-            def opened(*flags):
-                browser = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *flags])
-                page = browser.new_page()
-                page.on("console", lambda message: said.append(message.text))
-                page.on("pageerror", lambda error: said.append(str(error)))
-                page.goto(url)
-                page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
-                return browser, page
-
-            def predict(page, module, instructions, name, runs):
-                found = page.evaluate(PREDICT, [module, name, runs])
-                assert found["instructions"] == instructions, found["instructions"]
-                assert found["bits"] == native[name]["bits"], f"{name}: the bits of {module} differ from the native ones"
-                assert len(native[name]["bits"]) >= 8 and found["again"] > 0
-                assert "got" in found["refused"], found["refused"]
-                print(f"{name}, {module}, {instructions}: equal bits; first prediction {found['firstTook']:.1f} ms, then "
-                      f"{found['milliseconds']:.2f} ms; natively, one thread, {native[name]['milliseconds']:.2f} ms; module "
-                      f"started in {found['started']:.0f} ms")
-
+            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+            page = browser.new_page()
             said = []
-            native = {name: json.loads(run([NATIVE, f"{folder}/{name}", "20"]).stdout) for name in names}
-            browser, page = opened("--js-flags=--no-enable-fma3")
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.goto(url)
+            page.wait_for_selector("body[data-ready=yes]", timeout=60_000)
             for name in names:
-                predict(page, "hadal_wasm_relaxed.wasm", "scalar", name, 1)
-            browser.close()
-            browser, page = opened()
-            for name in names:
-                predict(page, "hadal_wasm.wasm", "scalar", name, 20)
-                predict(page, "hadal_wasm_relaxed.wasm", "simd128", name, 20)
-            assert page.evaluate("import('./hadal.js').then(hadal => hadal.fastest)") == "hadal_wasm_relaxed.wasm"
+                native = json.loads(run([NATIVE, f"{folder}/{name}", "20"]).stdout)
+                found = page.evaluate(PREDICT, [name, 20])
+                assert found["bits"] == native["bits"], f"{name}: the browser's bits differ from the native ones"
+                assert len(native["bits"]) >= 8 and found["again"] > 0
+                assert "got" in found["refused"], found["refused"]
+                print(f"{name}: equal bits; first prediction {found['firstTook']:.1f} ms, then {found['milliseconds']:.2f} ms; "
+                      f"natively, one thread, {native['milliseconds']:.2f} ms; module started in {found['started']:.0f} ms")
 
             page.set_input_files("#model", f"{folder}/digits.safetensors")
             page.wait_for_function("document.getElementById('about').textContent !== ''")

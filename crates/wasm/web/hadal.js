@@ -1,7 +1,7 @@
 // Hadal in a browser (or Node): loads a trained model and predicts, with the same bits as natively.
 //
 //     import { load } from "./hadal.js";
-//     const hadal = await load();
+//     const hadal = await load(fetch("hadal_wasm.wasm"));
 //     const model = hadal.model(await (await fetch("digits.safetensors")).arrayBuffer());
 //     const [probabilities] = model.run({ dtype: "float32", shape: [1, 1, 28, 28], data: new Float32Array(784) });
 //     model.free();
@@ -13,17 +13,8 @@ const ARRAYS = {
   float16: Uint16Array, bfloat16: Uint16Array, // their bits
 };
 
-// The smallest module with a relaxed multiply-add: (func (param v128 v128 v128) (result v128) … f32x4.relaxed_madd).
-const RELAXED = Uint8Array.of(
-  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0,
-  10, 13, 1, 11, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfd, 0x85, 2, 0x0b,
-);
-
-/** The file name of the fastest module that this machine can load. */
-export const fastest = WebAssembly.validate(RELAXED) ? "hadal_wasm_relaxed.wasm" : "hadal_wasm.wasm";
-
-/** Starts Hadal: `source` is the response of fetching a module, or its bytes; by default, the fastest beside this file. */
-export async function load(source = fetch(new URL(fastest, import.meta.url))) {
+/** Starts Hadal: `source` is the response of fetching `hadal_wasm.wasm`, or its bytes. */
+export async function load(source) {
   let instance;
   const text = (at, bytes) => new TextDecoder().decode(new Uint8Array(instance.exports.memory.buffer, at, bytes));
   const imports = {
@@ -44,8 +35,6 @@ class Hadal {
   constructor(functions, text) {
     this.functions = functions;
     this.said = () => text(functions.hadal_text(), functions.hadal_text_length());
-    /** What the kernels compute with: "simd128", or "scalar" (plain code), with the same bits. */
-    this.instructions = (functions.hadal_instructions(), this.said());
   }
 
   /** A model from the bytes of a `.safetensors` file of `hadal train`, or of an ONNX file. `exact`: with the bits of the

@@ -372,17 +372,6 @@ mod arm {
     pub static F64: &Kernels<f64> = &NEON_F64;
 }
 
-#[cfg(target_feature = "relaxed-simd")]
-mod wasm {
-    use super::super::vector::wasm::*;
-    use super::*;
-    // Twelve sums, two columns and a factor: 15 of the 16 registers of x86-64, of which engines keep one for themselves.
-    kernels!(SIMD128_F32: F32x4, f32, [1 2 3 4 5 6]);
-    kernels!(SIMD128_F64: F64x2, f64, [1 2 3 4 5 6]);
-    pub static F32: &Kernels<f32> = &SIMD128_F32;
-    pub static F64: &Kernels<f64> = &SIMD128_F64;
-}
-
 kernels!(SCALAR_F32: super::vector::Plain<f32>, f32, [1 2 3 4]);
 kernels!(SCALAR_F64: super::vector::Plain<f64>, f64, [1 2 3 4]);
 
@@ -397,8 +386,6 @@ macro_rules! choose {
                 Isa::Avx2 => x86::$table[1],
                 #[cfg(target_arch = "aarch64")]
                 Isa::Neon => arm::$table,
-                #[cfg(target_feature = "relaxed-simd")]
-                Isa::Simd128 => wasm::$table,
                 Isa::Scalar => &$scalar,
             }
         }

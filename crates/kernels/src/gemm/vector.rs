@@ -41,7 +41,7 @@ pub(super) unsafe trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($name:ident($register:ty): [$element:ty; $lanes:literal], $splat:ident, $load:ident, $store:ident, $add:ident,
      |$x:ident, $y:ident, $z:ident| $fma:expr $(, $mask:ident, $load_part:ident, $store_part:ident)?) => {
@@ -117,35 +117,6 @@ pub(super) mod arm {
         |x, y, z| vfmaq_f32(z, x, y));
     vector!(F64x2(float64x2_t): [f64; 2], vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64,
         |x, y, z| vfmaq_f64(z, x, y));
-}
-
-/// Registers for machines that fuse relaxed multiply-adds ([`Isa::Simd128`](crate::simd::Isa)).
-#[cfg(target_feature = "relaxed-simd")]
-#[allow(unused_unsafe)] // the instructions are those of the whole module
-pub(super) mod wasm {
-    use super::Vector;
-    use std::arch::wasm32::*;
-
-    /// # Safety
-    /// There are 16 bytes, in any place.
-    #[inline(always)]
-    unsafe fn load<T>(from: *const T) -> v128 {
-        // SAFETY: the caller's promise.
-        unsafe { v128_load(from.cast()) }
-    }
-
-    /// # Safety
-    /// There are 16 bytes, in any place.
-    #[inline(always)]
-    unsafe fn store<T>(to: *mut T, register: v128) {
-        // SAFETY: the caller's promise.
-        unsafe { v128_store(to.cast(), register) }
-    }
-
-    vector!(F32x4(v128): [f32; 4], f32x4_splat, load, store, f32x4_add,
-        |x, y, z| f32x4_relaxed_madd(x, y, z));
-    vector!(F64x2(v128): [f64; 2], f64x2_splat, load, store, f64x2_add,
-        |x, y, z| f64x2_relaxed_madd(x, y, z));
 }
 
 /// Four lanes of plain Rust.

@@ -56,7 +56,9 @@ impl Way {
             Isa::Avx512 if has_vnni() => Way::Vnni,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 | Isa::Avx2 => Way::Avx2,
-            _ => Way::Plain,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => Way::Plain,
+            Isa::Scalar => Way::Plain,
         }
     }
 }

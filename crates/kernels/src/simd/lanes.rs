@@ -119,7 +119,7 @@ pub(crate) trait Simd: Copy {
 
 /// Methods of [`Simd`] that do the same to every register of their vectors: a plain loop, because only what is
 /// inlined is compiled for the instruction set, and a loop over a constant always is.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! registers {
     ($($name:ident($($vector:ident: $type:ty),* $(; $scalar:ident: $scalar_type:ty)?) -> $result:ty = $expression:expr;)+) => {$(
         #[inline(always)]
@@ -138,5 +138,5 @@ macro_rules! registers {
     )+};
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "relaxed-simd"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(super) use registers;

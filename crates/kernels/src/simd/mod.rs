@@ -11,8 +11,6 @@ mod x86;
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
-#[cfg(target_feature = "relaxed-simd")]
-mod wasm;
 
 use std::sync::OnceLock;
 
@@ -30,15 +28,12 @@ pub enum Isa {
     /// NEON (AArch64).
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// Vectors with fused multiply-adds (WebAssembly with relaxed SIMD, on a machine that fuses them).
-    #[cfg(target_feature = "relaxed-simd")]
-    Simd128,
     /// Plain Rust.
     Scalar,
 }
 
 /// The best instruction set of this machine, or the one that the environment variable `HADAL_ISA` names (`avx512`,
-/// `avx2`, `neon`, `simd128` or `scalar`); all of them give the same bits.
+/// `avx2`, `neon` or `scalar`); all of them give the same bits.
 ///
 /// # Panics
 /// If `HADAL_ISA` names one that this machine does not have.
@@ -72,10 +67,6 @@ pub fn available() -> Vec<Isa> {
     }
     #[cfg(all(target_arch = "aarch64", not(miri)))]
     sets.push(Isa::Neon);
-    #[cfg(target_feature = "relaxed-simd")]
-    if wasm::fuses() {
-        sets.push(Isa::Simd128);
-    }
     sets.push(Isa::Scalar);
     sets
 }
@@ -104,8 +95,6 @@ pub(crate) fn dispatch_on<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         // SAFETY: as above.
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => unsafe { neon::run(kernel) },
-        #[cfg(target_feature = "relaxed-simd")]
-        Isa::Simd128 => kernel.run(wasm::Simd128::new()),
         Isa::Scalar => kernel.run(scalar::Scalar),
     }
 }
@@ -127,8 +116,6 @@ pub fn vectorized<V: Vectorized>(loops: V) -> V::Output {
         Isa::Avx512 | Isa::Avx2 => unsafe { x86::run_wide(loops) },
         #[cfg(target_arch = "aarch64")]
         Isa::Neon => loops.run(), // part of the base instruction set
-        #[cfg(target_feature = "relaxed-simd")]
-        Isa::Simd128 => loops.run(), // part of the whole module
         Isa::Scalar => loops.run(),
     }
 }

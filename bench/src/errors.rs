@@ -3,6 +3,7 @@
 mod cases;
 mod definitions;
 mod functions;
+mod halves;
 mod tape;
 
 use cases::Case;
@@ -28,8 +29,9 @@ type Found = Vec<Vec<f64>>;
 
 impl Case {
     /// The gradient that the result is given: numbers of both signs, none of them zero.
-    fn seed(&self, length: usize) -> Vec<f64> {
-        (0..length).map(|i| f64::from((i * 7919 % 2003) as f32 / 1001.0 - 1.0005)).collect()
+    fn seed(&self, length: usize, dtype: DType) -> Tensor {
+        let seed: Vec<f32> = (0..length).map(|i| (i * 7919 % 2003) as f32 / 1001.0 - 1.0005).collect();
+        Tensor::from_slice(&seed).to_dtype(dtype)
     }
 
     fn named(&self) -> Vec<usize> {
@@ -46,53 +48,62 @@ impl Case {
         let xs: Vec<&Tensor> = self.named().into_iter().map(|i| &inputs[i]).collect();
         let mut found = vec![numbers(&y)];
         if !xs.is_empty() {
-            let seed = Tensor::from_vec(self.seed(y.elements()), y.shape()).to_dtype(dtype);
+            let seed = self.seed(y.elements(), dtype).reshape(y.shape());
             let gradients = grad(&[&y], &[Some(&seed)], &xs, Keep::Nothing).expect("the result depends on them");
             found.extend(gradients.iter().map(numbers));
         }
         found
     }
 
-    fn defined(&self, mut tape: Tape) -> Found {
-        let leaves = |x: &Tensor, tape: &mut Tape| numbers(x).into_iter().map(|x| tape.leaf(x)).collect();
+    /// The definition, on the numbers that the inputs are in this type.
+    fn defined(&self, mut tape: Tape, dtype: DType) -> Found {
+        let leaves =
+            |x: &Tensor, tape: &mut Tape| numbers(&x.to_dtype(dtype)).into_iter().map(|x| tape.leaf(x)).collect();
         let inputs: Vec<Vec<Number>> = self.inputs.iter().map(|(_, x)| leaves(x, &mut tape)).collect();
         let y = (self.definition)(&mut tape, &inputs);
         let mut found = vec![y.iter().map(|&y| tape.value(y)).collect()];
         if !self.named().is_empty() {
-            let gradients = tape.gradients(y.iter().copied().zip(self.seed(y.len())));
+            let gradients = tape.gradients(y.iter().copied().zip(numbers(&self.seed(y.len(), dtype))));
             let of = |i: usize| inputs[i].iter().map(|&x| gradients.of(x)).collect();
             found.extend(self.named().into_iter().map(of));
         }
         found
     }
 
-    /// A row for the result and one for each gradient.
-    fn rows(&self) -> Vec<Row> {
-        let (exact, plain) = (self.defined(Tape::double()), self.defined(Tape::single()));
-        let kernel = self.computed(DType::F32);
-        let what = |i: usize| match i {
+    /// What row `i` is about: the result, or one of the gradients.
+    fn what(&self, i: usize) -> String {
+        match i {
             0 => self.name.clone(),
             _ => format!("– gradient of {}", self.inputs[self.named()[i - 1]].0),
-        };
+        }
+    }
+
+    /// A row for the result and one for each gradient.
+    fn rows(&self) -> Vec<Row> {
+        let (exact, plain) = (self.defined(Tape::double(), DType::F32), self.defined(Tape::single(), DType::F32));
+        let kernel = self.computed(DType::F32);
         let row = |(i, exact): (usize, &Vec<f64>)| {
-            let error = |found: &[f64]| {
-                assert_eq!(found.len(), exact.len(), "{}: sizes", self.name);
-                let size = exact.iter().fold(0.0f64, |most, x| most.max(x.abs()));
-                let most = found.iter().zip(exact).fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
-                // A number that is none is as wrong as it gets.
-                if found.iter().any(|x| x.is_nan()) { f64::INFINITY } else { most / size }
-            };
-            Row { what: what(i), kernel: error(&kernel[i]), plain: error(&plain[i]), bound: self.bounds[i.min(1)] }
+            let (kernel, plain) = (relative(&kernel[i], exact), relative(&plain[i], exact));
+            Row { what: self.what(i), kernel, plain, bound: self.bounds[i.min(1)] }
         };
         exact.iter().enumerate().map(row).collect()
     }
+}
+
+/// The largest difference, relative to the largest number of the exact result.
+fn relative(found: &[f64], exact: &[f64]) -> f64 {
+    assert_eq!(found.len(), exact.len(), "sizes");
+    let size = exact.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+    let most = found.iter().zip(exact).fold(0.0f64, |most, (a, b)| most.max((a - b).abs()));
+    // A number that is none is as wrong as it gets.
+    if found.iter().any(|x| x.is_nan()) { f64::INFINITY } else { most / size }
 }
 
 fn numbers(x: &Tensor) -> Vec<f64> {
     x.to_dtype(DType::F64).to_vec()
 }
 
-/// Prints both tables in Markdown, as `docs/numerics.md` has them.
+/// Prints the tables in Markdown, as `docs/numerics.md` has them.
 ///
 /// # Errors
 /// If an error is above its bound.
@@ -106,7 +117,8 @@ pub fn print() -> Result<(), Box<dyn Error>> {
 fn tables() -> (String, Vec<String>) {
     let (mut text, mut above) = (String::new(), Vec::new());
     text += "| kernel | Hadal | plain f32 | stays below |\n|---|---|---|---|\n";
-    for row in cases::all().iter().flat_map(Case::rows) {
+    let cases = cases::all();
+    for row in cases.iter().flat_map(Case::rows) {
         let _ =
             writeln!(text, "| {} | {} | {} | {} |", row.what, short(row.kernel), short(row.plain), short(row.bound));
         if row.kernel > row.bound || row.kernel > LOSS * row.plain.max(f64::from(f32::EPSILON) / 2.0) {
@@ -122,6 +134,15 @@ fn tables() -> (String, Vec<String>) {
         let _ = writeln!(text, "| {name} | {unit} | {kernel:.2} | {plain} | {bound} |");
         if kernel > bound {
             above.push(format!("{name} ({kernel:.3})"));
+        }
+    }
+    for (title, rows) in [("kernel", halves::kernels(&cases)), ("function", halves::functions())] {
+        let _ = write!(text, "\n| {title} in half precision | f16 | bf16 | stays below |\n|---|---|---|---|\n");
+        for halves::Row { what, errors, bound } in rows {
+            let _ = writeln!(text, "| {what} | {:.2} | {:.2} | {bound} |", errors[0], errors[1]);
+            if errors.iter().any(|&error| error > bound) {
+                above.push(format!("{what} ({errors:.3?})"));
+            }
         }
     }
     (text, above)

@@ -142,7 +142,7 @@ pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy
         return channels::backward_weight(shape, x, dy, dw);
     }
     if lines::suits(shape) {
-        return lines::backward_weight(shape, x, dy, lines::Order::ChannelsFirst, dw);
+        return lines::backward_weight(shape, x, dy, super::Order::ChannelsFirst, dw);
     }
     if few::suits(shape) {
         return few::backward_weight(shape, x, dy, dw);

@@ -3,7 +3,7 @@
 //! Between convolutions that sum over channels, such images need not be transposed twice. What is computed, and in which
 //! order, is the same: so are the bits.
 
-use super::{ConvShape, Finish, Weight, winograd};
+use super::{ConvShape, Finish, Weight, first, lines, winograd};
 use crate::simd::LANES;
 
 /// How the elements of images lie.
@@ -67,4 +67,35 @@ pub fn backward_weight_last(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
     shape.check(x.len(), dw.len(), dy.len());
     assert!(suits_backward_weight(shape), "channels cannot lie last: {shape:?}");
     winograd::backward_weight(shape, Order::ChannelsLast, x, dy, dw);
+}
+
+/// Whether [`forward_first`] and [`backward_weight_first`] take this shape: that of a first layer, two-dimensional and in
+/// one group, with up to four input channels, output channels in sixteens, no dilation, at least eight images, and enough
+/// products under a kernel row, and in all where maps are large.
+pub fn suits_first(shape: &ConvShape) -> bool {
+    let channels = (1..=4).contains(&shape.in_channels) && shape.out_channels.is_multiple_of(LANES);
+    channels && shape.weight_len() > 0 && shape.groups == 1 && shape.dilation == [1; 3] && lines::suits(shape)
+}
+
+/// [`super::forward_with`] of a first layer: the channels of `y` come last, those of `x` first.
+///
+/// # Panics
+/// As `forward_with`, and if the shape does not [suit](suits_first).
+#[track_caller]
+pub fn forward_first(shape: &ConvShape, x: &[f32], weight: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+    shape.check(x.len(), weight.len(), y.len());
+    finish.check(shape);
+    assert!(suits_first(shape), "no first layer: {shape:?}");
+    first::forward(shape, x, weight, finish, y);
+}
+
+/// [`super::backward_weight`] of a first layer: the channels of `dy` come last, those of `x` first.
+///
+/// # Panics
+/// As `backward_weight`, and if the shape does not [suit](suits_first).
+#[track_caller]
+pub fn backward_weight_first(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    shape.check(x.len(), dw.len(), dy.len());
+    assert!(suits_first(shape), "no first layer: {shape:?}");
+    lines::backward_weight(shape, x, dy, Order::ChannelsLast, dw);
 }

@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-use super::ConvShape;
 use super::chains::Chains;
+use super::{ConvShape, Order};
 use crate::gemm::{Element, Step, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -50,15 +50,7 @@ pub(super) fn suits(shape: &ConvShape) -> bool {
     rows >= ROWS && (rows * times >= PRODUCTS || layout.positions() <= BLOCK)
 }
 
-/// How the gradients lie.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    /// `[image, channel, position]`
-    ChannelsFirst,
-    /// `[image, position, channel]`, in one group, whose channels fill registers.
-    ChannelsLast,
-}
-
+/// `order` is that of `dy`: channels that come last are those of one group, and fill registers.
 pub(super) fn backward_weight<T: Element + Folds>(shape: &ConvShape, x: &[T], dy: &[T], order: Order, dw: &mut [T]) {
     let outputs = shape.out_channels / shape.groups;
     assert!(order == Order::ChannelsFirst || (shape.groups == 1 && outputs.is_multiple_of(T::kernels(isa()).lanes)));

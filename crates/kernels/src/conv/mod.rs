@@ -10,6 +10,8 @@
 //! Small maps of many images are laid out with sixteen images in a register (`images.rs`). Otherwise the images are seen
 //! as virtual im2col matrices (`window.rs`), without the kernel elements that only ever meet padding (`trim.rs`); wide
 //! maps are read from them directly (`rows.rs`), others are packed.
+//!
+//! Some shapes can also be convolved with the channels of their images last, with the same bits (`last.rs`).
 
 mod across;
 mod backward;
@@ -35,8 +37,8 @@ use crate::number::Number;
 use crate::simd::{Vectorized, vectorized};
 use crate::threads::SharedMut;
 pub use last::{
-    Order, backward_data_last, backward_weight_last, forward_last, suits_backward_data, suits_backward_weight,
-    suits_forward,
+    Order, backward_data_last, backward_weight_first, backward_weight_last, forward_first, forward_last,
+    suits_backward_data, suits_backward_weight, suits_first, suits_forward,
 };
 use window::Window;
 
@@ -276,45 +278,6 @@ pub fn backward_weight<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw:
     }
 }
 
-/// Whether [`forward_first`] and [`backward_weight_first`] take this shape: that of a first layer, two-dimensional and in
-/// one group, with up to four input channels, output channels in sixteens, no dilation, at least eight images, and enough
-/// products under a kernel row, and in all where maps are large.
-pub fn suits_first(shape: &ConvShape) -> bool {
-    let channels = (1..=4).contains(&shape.in_channels) && shape.out_channels.is_multiple_of(16);
-    channels && shape.groups == 1 && shape.dilation == [1; 3] && lines::suits(shape)
-}
-
-/// `y = conv(x, weight) + bias` for a first layer: `y` is `[batch, output…, out_channels]`, with the channels last. The
-/// bits are those of [`forward_with`].
-///
-/// # Panics
-/// If [`suits_first`] says no, a slice does not have the shape's length, or a bias not one value per output channel.
-#[track_caller]
-pub fn forward_first<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], finish: Finish<T>, y: &mut [T]) {
-    assert!(suits_first(shape), "no first layer: {shape:?}");
-    shape.check(x.len(), weight.len(), y.len());
-    assert!(finish.bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
-    if !y.is_empty() {
-        T::forward_first(shape, x, weight, finish, y);
-    }
-}
-
-/// `dw`, the gradient of a first layer's weight for the gradient `dy` of `y`, which is `[batch, output…, out_channels]`,
-/// with the channels last. The bits are those of [`backward_weight`].
-///
-/// # Panics
-/// If [`suits_first`] says no, or a slice does not have the shape's length.
-#[track_caller]
-pub fn backward_weight_first<T: GemmElement>(shape: &ConvShape, x: &[T], dy: &[T], dw: &mut [T]) {
-    assert!(suits_first(shape), "no first layer: {shape:?}");
-    shape.check(x.len(), dw.len(), dy.len());
-    if dy.is_empty() {
-        dw.fill(T::ZERO);
-    } else if !dw.is_empty() {
-        T::backward_weight_first(shape, x, dy, dw);
-    }
-}
-
 /// The products, compiled in this crate and not again in every crate that calls them.
 pub(crate) trait Convolution: Number {
     fn forward(shape: &ConvShape, x: &[Self], weight: Weight<Self>, finish: Finish<Self>, y: &mut [Self]);
@@ -322,8 +285,6 @@ pub(crate) trait Convolution: Number {
     fn pack(shape: &ConvShape, weight: &[Self], to: &mut [Self]);
     fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]);
     fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]);
-    fn forward_first(shape: &ConvShape, x: &[Self], weight: &[Self], finish: Finish<Self>, y: &mut [Self]);
-    fn backward_weight_first(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]);
 }
 
 macro_rules! convolution {
@@ -362,14 +323,6 @@ macro_rules! convolution {
                     return $winograd::backward_weight(shape, Order::ChannelsFirst, x, dy, dw);
                 })?
                 backward::backward_weight(shape, x, dy, dw);
-            }
-
-            fn forward_first(shape: &ConvShape, x: &[Self], weight: &[Self], finish: Finish<Self>, y: &mut [Self]) {
-                first::forward(shape, x, weight, finish, y);
-            }
-
-            fn backward_weight_first(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]) {
-                lines::backward_weight(shape, x, dy, lines::Order::ChannelsLast, dw);
             }
         }
     };

@@ -381,7 +381,8 @@ fn first_layers_have_the_same_bits_with_channels_last() {
 #[should_panic(expected = "no first layer")]
 fn first_layers_have_few_channels() {
     let shape = plane(8, 1, [8, 16], [4, 4], [3, 3], 1, [1, 1], 1);
-    forward_first(&shape, &[0.0f32], &[], Finish { bias: None, bounds: None }, &mut []);
+    let (x, w, mut y) = (vec![0.0; shape.x_len()], vec![0.0; shape.weight_len()], vec![0.0; shape.y_len()]);
+    forward_first(&shape, &x, &w, Finish { bias: None, bounds: None }, &mut y);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::memo::Memo;
 use super::run::Program;
 use super::trace::{self, Guards};
-use super::{Graph, Int8, bytes, check, constants, fuse, quantize, rewrite, simplify, views};
+use super::{Graph, Int8, bytes, check, constants, fuse, images, quantize, rewrite, simplify, views};
 use crate::tensor::Meta;
 use crate::{Error, Result, Tensor, check as anomalies, grad, warn_once};
 use std::sync::{Arc, Mutex};
@@ -73,7 +73,7 @@ const FOR_INFERENCE: [Pass; 7] = [
     |graph, _| rewrite::bound(graph),
 ];
 /// The passes that settle how ops are run.
-const SETTLING: [Pass; 2] = [rewrite::prepare, |graph, _| fuse::fuse(graph)];
+const SETTLING: [Pass; 3] = [|graph, _| images::channels_last(graph), rewrite::prepare, |graph, _| fuse::fuse(graph)];
 
 fn run_passes(passes: &[Pass], graph: &mut Graph, memo: &mut Memo) {
     for pass in passes {

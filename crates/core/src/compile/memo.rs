@@ -1,6 +1,6 @@
 //! What passes have made of constants, for the graphs of other shapes: weights are packed once, whatever the batch sizes.
 
-use crate::tensor::Tensor;
+use crate::tensor::{Buffer, Element, Layout, Tensor};
 use std::collections::HashMap;
 
 /// Tensors that depend on constants alone, by what was done to which constants.
@@ -41,6 +41,25 @@ impl Memo {
         let tensors = make()?;
         self.made.insert(key, Made { tensors: tensors.clone(), _sources: sources });
         Ok(tensors)
+    }
+
+    /// The constants of an op whose weight, its second input, stands in another order: `len` elements that `pack` makes of
+    /// the weight's, at most once, and the constants behind it. None if one of them is not known.
+    pub fn packed<T: Element>(
+        &mut self,
+        what: &str,
+        given: &[Option<Tensor>],
+        len: usize,
+        pack: impl FnOnce(&[T], &mut [T]),
+    ) -> Option<Vec<Tensor>> {
+        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
+        let weight = given[1].as_ref()?;
+        let packed = self.of(what, &given[1..2], || {
+            let mut packed = Buffer::recycled(len * size_of::<T>());
+            pack(weight.contiguous().as_slice::<T>().ok_or(())?, packed.slice_mut());
+            Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
+        });
+        Some(packed.ok()?.into_iter().chain(others).collect())
     }
 
     /// Notes that these tensors were made of constants, and are not kept: what is made of them is known by what they were.

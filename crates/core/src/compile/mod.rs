@@ -1,7 +1,7 @@
 //! `compile`: a function of tensors, traced once and run as a graph from then on.
 //!
-//! The passes, one file each: `trace` → `simplify` → `views` → `bytes` and `constants` → `rewrite` (→ `quantize`) → `fuse` →
-//! `plan` → `run`, over the `graph`. After each pass, in debug builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole
+//! The passes, one file each: `trace` → `simplify` → `views` → `bytes` and `constants` → `rewrite` (→ `quantize`) → `images` →
+//! `fuse` → `plan` → `run`, over the `graph`. After each pass, in debug builds, `check` holds the graph to its rules. `docs/compile.md` tells the whole
 //! story.
 
 mod bytes;
@@ -10,6 +10,7 @@ mod check;
 mod constants;
 mod fuse;
 pub(crate) mod graph;
+mod images;
 mod inference;
 mod memo;
 mod picture;
@@ -31,7 +32,7 @@ pub use quantize::{Int8, OnBytes};
 pub use ranges::Ranges;
 pub use results::Results;
 pub(crate) use rewrite::AsItIs;
-pub use rewrite::{Part, Rewrites};
+pub use rewrite::{ChannelsLast, Part, Rewrites};
 pub(crate) use trace::{born, equation, guard_mode, load, no_value, store, unknown};
 pub use trace::{deferred, effect, is_tracing, outside_trace};
 

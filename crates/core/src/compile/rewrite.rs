@@ -67,6 +67,21 @@ pub trait Rewrites {
     fn on_bytes(&self, _inputs: &[Meta], _constants: &[Option<Tensor>]) -> Option<OnBytes> {
         None
     }
+
+    /// The op over images whose channels lie last, with the same bits.
+    fn channels_last(&self, _inputs: &[Meta]) -> Option<ChannelsLast> {
+        None
+    }
+}
+
+/// An op that takes or makes images with their channels last: `[n, sizes…, c]` in place of `[n, c, sizes…]`.
+pub struct ChannelsLast {
+    /// Takes and makes such images without gaps.
+    pub op: Arc<dyn Op>,
+    /// Which inputs are such images …
+    pub inputs: Vec<bool>,
+    /// … and which outputs.
+    pub outputs: Vec<bool>,
 }
 
 /// The ops around maxima of what a ReLU gave, whose gradients can change places.

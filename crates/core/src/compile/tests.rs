@@ -355,3 +355,25 @@ fn arguments_may_be_parts_of_tensors() {
         assert_eq!(bytes(&[loss, same, next]), bytes(&[expected, x.clone(), y.add(1)]), "from {start} on");
     }
 }
+
+/// Between convolutions that sum over many channels, images lie channels-last, forwards and backwards.
+#[test]
+fn images_between_convolutions_lie_channels_last() {
+    let shapes = [&[32, 16, 3, 3][..], &[32], &[32, 32, 3, 3], &[32], &[16, 32, 3, 3], &[16, 256]];
+    let params: Vec<Param> =
+        shapes.iter().enumerate().map(|(i, shape)| Param::new(numbers(shape, i).mul(0.1))).collect();
+    let padded = Convolution::new().padding(1);
+    let step = |x: &[Tensor]| {
+        let p: Vec<Tensor> = params.iter().map(Param::get).collect();
+        let a = x[0].conv2d(&p[0], Some(&p[1]), &padded).relu();
+        let b = a.conv2d(&p[2], Some(&p[3]), &padded).relu();
+        let c = a.add(&b).max_pool2d(&Pooling::new(2)).conv2d(&p[4], None, &padded).tanh();
+        let loss = c.reshape([20, 1024]).narrow(1, 0, 256).matmul(p[5].t()).square().mean(..);
+        let gradients = loss.backward();
+        params.iter().map(|p| gradients.get(p).unwrap().clone()).chain([loss.detach(), c.detach()]).collect()
+    };
+    let graph = same(step, &[numbers(&[20, 16, 16, 16], 9)]);
+    let made = |shape: &str| graph.lines().filter(|line| line.contains(&format!(": f32 {shape} = conv2d("))).count();
+    assert!(made("[20, 16, 16, 32]") == 3 && made("[20, 32, 16, 16]") == 0, "{graph}");
+    assert_eq!(graph.matches("contiguous(").count(), 2, "{graph}");
+}

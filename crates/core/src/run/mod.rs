@@ -10,6 +10,7 @@ pub mod division;
 pub mod eigen;
 pub mod function;
 pub mod heads;
+pub mod images;
 pub mod lanes;
 pub mod map;
 pub mod matrix;

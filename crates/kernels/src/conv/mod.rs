@@ -18,6 +18,8 @@ mod depthwise;
 mod few;
 mod forward;
 mod images;
+mod last;
+mod pixels;
 mod planes;
 mod rows;
 mod taps;
@@ -29,6 +31,10 @@ use crate::gemm::GemmElement;
 use crate::number::Number;
 use crate::simd::{Vectorized, vectorized};
 use crate::threads::SharedMut;
+pub use last::{
+    Order, backward_data_last, backward_weight_last, forward_last, suits_backward_data, suits_backward_weight,
+    suits_forward,
+};
 use window::Window;
 
 /// The sizes of a convolution. Convolutions in one and two dimensions have leading ones in the spatial sizes.
@@ -120,6 +126,21 @@ pub enum Weight<'a, T> {
     Packed(&'a [T]),
 }
 
+impl<T: GemmElement> Weight<'_, T> {
+    /// The elements of the weight, which is as the shape says.
+    #[track_caller]
+    fn checked_len(&self, shape: &ConvShape) -> usize {
+        match self {
+            Weight::Plain(weight) => weight.len(),
+            Weight::Packed(packed) => {
+                let len = packing::<T>(shape).map(|packing| packing.len);
+                assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
+                shape.weight_len()
+            }
+        }
+    }
+}
+
 /// What is done to the sums of a forward pass before they are written.
 #[derive(Clone, Copy, Debug)]
 pub struct Finish<'a, T> {
@@ -131,6 +152,12 @@ pub struct Finish<'a, T> {
 
 #[allow(private_bounds)]
 impl<T: Number> Finish<'_, T> {
+    #[track_caller]
+    fn check(&self, shape: &ConvShape) {
+        let fits = self.bias.is_none_or(|bias| bias.len() == shape.out_channels);
+        assert!(fits, "a bias has one value per output channel");
+    }
+
     /// Bounds what is otherwise finished, and still in the cache.
     fn bound(&self, y: &mut [T]) {
         if let Some((low, high)) = self.bounds {
@@ -185,16 +212,8 @@ pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: O
 /// As `forward`; or if a packed weight has not the length of its [`packing`].
 #[track_caller]
 pub fn forward_with<T: GemmElement>(shape: &ConvShape, x: &[T], weight: Weight<T>, finish: Finish<T>, y: &mut [T]) {
-    let length = match weight {
-        Weight::Plain(weight) => weight.len(),
-        Weight::Packed(packed) => {
-            let len = packing::<T>(shape).map(|packing| packing.len);
-            assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
-            shape.weight_len()
-        }
-    };
-    shape.check(x.len(), length, y.len());
-    assert!(finish.bias.is_none_or(|bias| bias.len() == shape.out_channels), "a bias has one value per output channel");
+    shape.check(x.len(), weight.checked_len(shape), y.len());
+    finish.check(shape);
     if !y.is_empty() {
         T::forward(shape, x, weight, finish, y);
     }
@@ -268,7 +287,7 @@ macro_rules! convolution {
         impl Convolution for $type {
             fn forward(shape: &ConvShape, x: &[Self], weight: Weight<Self>, finish: Finish<Self>, y: &mut [Self]) {
                 $(if $winograd::suits(shape) {
-                    return $winograd::forward(shape, x, weight, finish, y);
+                    return $winograd::forward(shape, Order::ChannelsFirst, x, weight, finish, y);
                 })?
                 forward::forward(shape, x, weight, finish, y);
             }
@@ -289,14 +308,14 @@ macro_rules! convolution {
 
             fn backward_data(shape: &ConvShape, dy: &[Self], weight: &[Self], dx: &mut [Self]) {
                 $(if $winograd::suits_data(shape) {
-                    return $winograd::backward_data(shape, dy, weight, dx);
+                    return $winograd::backward_data(shape, Order::ChannelsFirst, dy, weight, dx);
                 })?
                 backward::backward_data(shape, dy, weight, dx);
             }
 
             fn backward_weight(shape: &ConvShape, x: &[Self], dy: &[Self], dw: &mut [Self]) {
                 $(if $winograd::suits_weight(shape) {
-                    return $winograd::backward_weight(shape, x, dy, dw);
+                    return $winograd::backward_weight(shape, Order::ChannelsFirst, x, dy, dw);
                 })?
                 backward::backward_weight(shape, x, dy, dw);
             }

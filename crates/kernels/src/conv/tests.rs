@@ -277,6 +277,56 @@ fn winograd_equals_the_definition() {
     assert!(!winograd::suits(&plane(64, 1, [64, 64], [2, 2], [3, 3], 1, [1, 1], 1)));
 }
 
+/// `[batch, channels, position] → [batch, position, channels]`
+fn channels_last(x: &[f32], batch: usize, channels: usize) -> Vec<f32> {
+    let area = x.len() / (batch * channels);
+    (0..x.len())
+        .map(|i| x[i / (channels * area) * channels * area + i % channels * area + i / channels % area])
+        .collect()
+}
+
+/// With channels last, all results have the bits that they have with channels first.
+#[test]
+#[cfg(not(miri))] // too long for an interpreter
+fn the_order_of_images_does_not_matter() {
+    for shape in [
+        plane(1, 1, [16, 16], [8, 8], [3, 3], 1, [1, 1], 1),
+        plane(2, 1, [32, 16], [13, 15], [3, 3], 1, [0, 0], 1),
+        plane(40, 1, [16, 32], [16, 16], [3, 3], 1, [1, 1], 1),
+        plane(4, 1, [144, 128], [14, 14], [3, 3], 1, [1, 1], 1),
+        plane(3, 1, [16, 48], [40, 57], [3, 3], 1, [2, 2], 1),
+        plane(6, 1, [64, 64], [10, 9], [3, 3], 1, [2, 0], 1),
+    ] {
+        let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
+        let bias = numbers(4, shape.out_channels);
+        let x_last = channels_last(&x, shape.batch, shape.in_channels);
+        let dy_last = channels_last(&dy, shape.batch, shape.out_channels);
+        let finish = Finish { bias: Some(&bias), bounds: Some((0.0, 1.5)) };
+        let [mut y, mut y_last] = [vec![9.0; dy.len()], vec![8.0; dy.len()]];
+        assert!(suits_forward(&shape), "{shape:?}");
+        forward_with(&shape, &x, Weight::Plain(&w), finish, &mut y);
+        forward_last(&shape, &x_last, Weight::Plain(&w), finish, &mut y_last);
+        assert_eq!(channels_last(&y, shape.batch, shape.out_channels), y_last, "y of {shape:?}");
+        let mut packed = vec![9.0; packing::<f32>(&shape).unwrap().len];
+        pack(&shape, &w, &mut packed);
+        y_last.fill(8.0);
+        forward_last(&shape, &x_last, Weight::Packed(&packed), finish, &mut y_last);
+        assert_eq!(channels_last(&y, shape.batch, shape.out_channels), y_last, "packed, y of {shape:?}");
+        if suits_backward_data(&shape) {
+            let [mut dx, mut dx_last] = [vec![9.0; x.len()], vec![8.0; x.len()]];
+            backward_data(&shape, &dy, &w, &mut dx);
+            backward_data_last(&shape, &dy_last, &w, &mut dx_last);
+            assert_eq!(channels_last(&dx, shape.batch, shape.in_channels), dx_last, "dx of {shape:?}");
+        }
+        if suits_backward_weight(&shape) {
+            let [mut dw, mut dw_last] = [vec![9.0; w.len()], vec![8.0; w.len()]];
+            backward_weight(&shape, &x, &dy, &mut dw);
+            backward_weight_last(&shape, &x_last, &dy_last, &mut dw_last);
+            assert_eq!(dw, dw_last, "dw of {shape:?}");
+        }
+    }
+}
+
 #[test]
 fn lines_and_volumes_equal_the_definition() {
     let line = ConvShape {

@@ -4,7 +4,6 @@ use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::matrix::Matrices;
-use crate::tensor::Buffer;
 use hadal_kernels::gemm::{GemmElement, Init, Mat, gemm, gemm_packed, pack_right, packed_right_len};
 use hadal_kernels::reduce::sum_columns;
 use std::sync::Arc;
@@ -28,18 +27,13 @@ impl Rewrites for Linear {
         if inputs[0].shape.elements() > ROWS * features {
             return None;
         }
-        let packed = memo.of("packed for few rows", &[Some(weight.clone())], || {
-            let weight = weight.contiguous();
-            dispatch!(reals weight.dtype(), T => {
-                let len = packed_right_len::<T>(outputs, features);
-                let mut packed = Buffer::recycled(len * size_of::<T>());
-                let matrix = Mat::transposed(weight.as_slice::<T>().ok_or(())?, features);
-                pack_right(outputs, features, matrix, packed.slice_mut());
-                Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
+        let inputs = dispatch!(reals weight.dtype(), T => {
+            let len = packed_right_len::<T>(outputs, features);
+            memo.packed::<T>("packed for few rows", given, len, |weight, to| {
+                pack_right(outputs, features, Mat::transposed(weight, features), to);
             })
         });
-        let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
-        Some((Arc::new(PackedLinear { outputs, features }), packed.ok()?.into_iter().chain(others).collect()))
+        Some((Arc::new(PackedLinear { outputs, features }), inputs?))
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {

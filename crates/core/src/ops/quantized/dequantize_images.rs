@@ -2,7 +2,8 @@
 
 use crate::ops::prelude::*;
 use crate::run::bytes::ByteScale;
-use hadal_kernels::quantized::{dequantize_images, pitch};
+use crate::run::images::{require_packed, unpacked};
+use hadal_kernels::quantized::dequantize_images;
 use std::sync::Arc;
 
 /// `x u8 [batch, depth, height, width, pitch] → f32`, of a shape that begins with batch and channels.
@@ -25,12 +26,7 @@ impl Op for DequantizeImages {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        let [batch, channels, positions] = self.sizes;
-        if x[0].dtype != DType::U8 || x[0].shape.elements() != batch * positions * pitch(channels) {
-            let (shape, dtype) = (&x[0].shape, x[0].dtype);
-            let message = format!("needs u8 images of {batch} times {positions} positions, got {dtype} {shape}");
-            return Err(Error::op(self.name(), message));
-        }
+        require_packed(self.name(), self.sizes, &x[0])?;
         one(Meta::new(&self.shape, DType::F32))
     }
 
@@ -48,16 +44,8 @@ impl Tensor {
     /// What [`Tensor::quantize_images`] made of images with so many channels, as numbers `scale · (x − zero)` in `f32`:
     /// `[batch, channels, depth, height, width]`.
     pub fn dequantize_images(&self, channels: usize, scale: f32, zero: u8) -> Result<Tensor> {
-        let [batch, d, h, w, last] = self.shape()[..] else {
-            let message = format!("needs bytes [batch, depth, height, width, channels], got shape {}", self.shape());
-            return Err(Error::op("dequantize_images", message));
-        };
-        if last != pitch(channels) {
-            let message =
-                format!("needs {} bytes at each position for {channels} channels, got {last}", pitch(channels));
-            return Err(Error::op("dequantize_images", message));
-        }
-        let (sizes, shape) = ([batch, channels, d * h * w], Shape::from([batch, channels, d, h, w]));
+        let shape @ [batch, _, d, h, w] = unpacked("dequantize_images", self.shape(), channels)?;
+        let (sizes, shape) = ([batch, channels, d * h * w], Shape::from(shape));
         apply(DequantizeImages { sizes, shape, scale: ByteScale { scale, zero } }, &[self])
     }
 }

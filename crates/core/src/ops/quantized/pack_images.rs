@@ -1,7 +1,8 @@
 //! `pack_images`: bytes with the channels of a position side by side, as products of bytes read them.
 
 use crate::ops::prelude::*;
-use hadal_kernels::quantized::{Border, pack_images, pitch};
+use crate::run::images::{images, packed};
+use hadal_kernels::quantized::{Border, pack_images};
 use std::sync::Arc;
 
 /// `x u8 or i8 [batch, channels, sizes…] → u8 [batch, depth, height, width, pitch]`, with a border; signed bytes become
@@ -24,15 +25,7 @@ impl Op for PackImages {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        let Border { batch, channels, size, .. } = self.border;
-        let bytes = [DType::U8, DType::I8].contains(&x[0].dtype);
-        if !bytes || x[0].shape.elements() != batch * channels * size.iter().product::<usize>() {
-            let (shape, dtype) = (&x[0].shape, x[0].dtype);
-            let message = format!("needs bytes [{batch}, {channels}] of {size:?}, got {dtype} {shape}");
-            return Err(Error::op(self.name(), message));
-        }
-        let [d, h, w] = self.border.padded();
-        one(Meta::new([batch, d, h, w, pitch(channels)], DType::U8))
+        one(packed(self.name(), &self.border, &x[0], &[DType::U8, DType::I8])?)
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
@@ -63,16 +56,7 @@ impl Tensor {
     ///
     /// Axes that are missing have size 1, and the channels are filled up with `zero` to a multiple of four.
     pub fn pack_images(&self, zero: u8) -> Result<Tensor> {
-        let fail = |message: String| Err(Error::op("pack_images", message));
-        let [batch, channels, sizes @ ..] = &self.shape()[..] else {
-            return fail(format!("needs images [batch, channels, …], got shape {}", self.shape()));
-        };
-        let Some(missing) = 3usize.checked_sub(sizes.len()) else {
-            return fail(format!("takes up to three spatial axes, got shape {}", self.shape()));
-        };
-        let size = std::array::from_fn(|i| if i < missing { 1 } else { sizes[i - missing] });
-        let border = Border { batch: *batch, channels: *channels, size, added: [(0, 0); 3] };
-        apply(PackImages { border, zero }, &[self])
+        apply(PackImages { border: images("pack_images", self.shape())?, zero }, &[self])
     }
 }
 

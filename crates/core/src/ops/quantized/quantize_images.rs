@@ -2,7 +2,8 @@
 
 use crate::ops::prelude::*;
 use crate::run::bytes::ByteScale;
-use hadal_kernels::quantized::{Border, pitch, quantize_images};
+use crate::run::images::{images, packed};
+use hadal_kernels::quantized::{Border, quantize_images};
 use std::sync::Arc;
 
 /// `x f32 [batch, channels, sizes…] → u8 [batch, depth, height, width, pitch]`, with a border of zero points.
@@ -23,14 +24,7 @@ impl Op for QuantizeImages {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        let Border { batch, channels, size, .. } = self.border;
-        if x[0].dtype != DType::F32 || x[0].shape.elements() != batch * channels * size.iter().product::<usize>() {
-            let (shape, dtype) = (&x[0].shape, x[0].dtype);
-            let message = format!("needs f32 images [{batch}, {channels}] of {size:?}, got {dtype} {shape}");
-            return Err(Error::op(self.name(), message));
-        }
-        let [d, h, w] = self.border.padded();
-        one(Meta::new([batch, d, h, w, pitch(channels)], DType::U8))
+        one(packed(self.name(), &self.border, &x[0], &[DType::F32])?)
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
@@ -51,19 +45,12 @@ impl Tensor {
     /// Axes that are missing have size 1, and the channels are filled up with zero points to a multiple of four. The form is
     /// that of products of bytes (see `compile::Int8`).
     pub fn quantize_images(&self, scale: f32, zero: u8) -> Result<Tensor> {
-        let fail = |message: String| Err(Error::op("quantize_images", message));
+        const NAME: &str = "quantize_images";
         if scale.is_nan() || scale <= 0.0 {
-            return fail(format!("needs a positive scale, got {scale}"));
+            return Err(Error::op(NAME, format!("needs a positive scale, got {scale}")));
         }
-        let [batch, channels, sizes @ ..] = &self.shape()[..] else {
-            return fail(format!("needs images [batch, channels, …], got shape {}", self.shape()));
-        };
-        let Some(missing) = 3usize.checked_sub(sizes.len()) else {
-            return fail(format!("takes up to three spatial axes, got shape {}", self.shape()));
-        };
-        let size = std::array::from_fn(|i| if i < missing { 1 } else { sizes[i - missing] });
-        let border = Border { batch: *batch, channels: *channels, size, added: [(0, 0); 3] };
-        apply(QuantizeImages { border, scale: ByteScale { scale, zero } }, &[self])
+        let scale = ByteScale { scale, zero };
+        apply(QuantizeImages { border: images(NAME, self.shape())?, scale }, &[self])
     }
 }
 

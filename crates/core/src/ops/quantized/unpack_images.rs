@@ -1,7 +1,8 @@
 //! `unpack_images`: bytes whose channels stand side by side, channel after channel again.
 
 use crate::ops::prelude::*;
-use hadal_kernels::quantized::{pitch, unpack_images};
+use crate::run::images::{require_packed, unpacked};
+use hadal_kernels::quantized::unpack_images;
 use std::sync::Arc;
 
 /// `x u8 [batch, depth, height, width, pitch] → u8 or i8`, of a shape that begins with batch and channels; signed bytes are
@@ -24,12 +25,7 @@ impl Op for UnpackImages {
     }
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        let [batch, channels, positions] = self.sizes;
-        if x[0].dtype != DType::U8 || x[0].shape.elements() != batch * positions * pitch(channels) {
-            let (shape, dtype) = (&x[0].shape, x[0].dtype);
-            let message = format!("needs u8 images of {batch} times {positions} positions, got {dtype} {shape}");
-            return Err(Error::op(self.name(), message));
-        }
+        require_packed(self.name(), self.sizes, &x[0])?;
         one(self.meta.clone())
     }
 
@@ -59,16 +55,8 @@ impl Tensor {
     /// What [`Tensor::pack_images`] made of `channels` channels of unsigned bytes, as `[batch, channels, depth, height,
     /// width]`.
     pub fn unpack_images(&self, channels: usize) -> Result<Tensor> {
-        let [batch, d, h, w, last] = self.shape()[..] else {
-            let message = format!("needs bytes [batch, depth, height, width, channels], got shape {}", self.shape());
-            return Err(Error::op("unpack_images", message));
-        };
-        if last != pitch(channels) {
-            let message =
-                format!("needs {} bytes at each position for {channels} channels, got {last}", pitch(channels));
-            return Err(Error::op("unpack_images", message));
-        }
-        let meta = Meta::new([batch, channels, d, h, w], DType::U8);
+        let shape @ [batch, _, d, h, w] = unpacked("unpack_images", self.shape(), channels)?;
+        let meta = Meta::new(shape, DType::U8);
         apply(UnpackImages { sizes: [batch, channels, d * h * w], meta }, &[self])
     }
 }

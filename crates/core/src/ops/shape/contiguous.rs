@@ -2,6 +2,7 @@
 
 use crate::ops::prelude::*;
 use crate::run::copy;
+use std::sync::Arc;
 
 #[derive(Debug)]
 struct ToContiguous;
@@ -30,6 +31,11 @@ impl Op for ToContiguous {
     fn onnx(&self, x: &Writer) -> Result<Values> {
         Ok(vec![x.input(0)])
     }
+}
+
+/// The op by itself, for graphs.
+pub(crate) fn op() -> Arc<dyn Op> {
+    Arc::new(ToContiguous)
 }
 
 #[fallible]

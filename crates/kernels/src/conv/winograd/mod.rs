@@ -1,6 +1,6 @@
 //! Winograd's convolution F(2 × 2, 3 × 3): four results of a 3 × 3 kernel from sixteen products instead of thirty-six.
 //!
-//! Inputs and results are laid out with channels side by side. Tiles of 4 × 4 inputs that overlap by two are transformed
+//! Inputs and results are laid out with channels side by side, unless they lie so already. Tiles of 4 × 4 inputs that overlap by two are transformed
 //! into sixteen points; each point is a matrix product, tiles by input channels with input by output channels, and the
 //! points of a tile are transformed into 2 × 2 results (`transforms.rs`). The chains run over the channels alone, nine
 //! times shorter than those of the definition, which makes up for what the transforms round: the error is no larger.
@@ -12,13 +12,14 @@ mod weight;
 
 use std::ops::Range;
 
+use super::pixels::{with_pixels, with_results};
 use super::taps::Axis;
-use super::{ConvShape, Finish};
-use crate::gemm::{Element, Next, Tile, Walk, transpose, transpose_into};
+use super::{ConvShape, Finish, Order};
+use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
-use transforms::{Gather, Input, Output, POINTS, Planes, Spread, Weight};
+use transforms::{Gather, Input, NOWHERE, Output, POINTS, Planes, Spread, Weight};
 pub(super) use weight::{backward_weight, suits_weight};
 
 /// With fewer channels the transforms cost more than they save.
@@ -69,14 +70,22 @@ pub(super) fn suits_data(shape: &ConvShape) -> bool {
     mirrored(shape).is_some_and(|shape| suits(&shape))
 }
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: super::Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
+/// The images of `x` and `y` lie in the order `order`.
+pub(super) fn forward(
+    shape: &ConvShape,
+    order: Order,
+    x: &[f32],
+    weight: super::Weight<f32>,
+    finish: Finish<f32>,
+    y: &mut [f32],
+) {
     let data = match weight {
         super::Weight::Plain(weight) => weight,
-        super::Weight::Packed(transformed) => return convolve(shape, x, transformed, finish, y),
+        super::Weight::Packed(transformed) => return convolve(shape, order, x, transformed, finish, y),
     };
     scratch::with(packed_len(shape), |transformed: &mut [f32]| {
         pack(shape, data, transformed);
-        convolve(shape, x, transformed, finish, y);
+        convolve(shape, order, x, transformed, finish, y);
     });
 }
 
@@ -92,13 +101,14 @@ pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
     kernels.transform(shape.in_channels, shape.out_channels, to);
 }
 
-pub(super) fn backward_data(shape: &ConvShape, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
+/// The images of `dy` and `dx` lie in the order `order`.
+pub(super) fn backward_data(shape: &ConvShape, order: Order, dy: &[f32], weight: &[f32], dx: &mut [f32]) {
     let kernel = |output: usize, input: usize| (input * shape.in_channels + output) * 9;
     let mirrored = mirrored(shape).expect("asked for in `suits_data`");
     let kernels = Kernels { data: weight, start: &kernel, mirrored: true };
     scratch::with(packed_len(&mirrored), |transformed: &mut [f32]| {
         kernels.transform(mirrored.in_channels, mirrored.out_channels, transformed);
-        convolve(&mirrored, dy, transformed, Finish { bias: None, bounds: None }, dx);
+        convolve(&mirrored, order, dy, transformed, Finish { bias: None, bounds: None }, dx);
     });
 }
 
@@ -170,7 +180,7 @@ struct Band {
 }
 
 impl Band {
-    /// The band's image among `data[image, channel, row, column]`.
+    /// The band's image among those of `data`.
     fn image_of<'a>(&self, data: &'a [f32], channels: usize, size: [usize; 2]) -> &'a [f32] {
         let image = channels * size[0] * size[1];
         &data[self.image * image..][..image]
@@ -205,19 +215,19 @@ impl Grid {
         self.tiles_before(bands.end) - self.tiles_before(bands.start)
     }
 
-    /// Lays out what the tiles of a band read of an image `[channel, row, column]`, then transforms them.
+    /// Lays out what the tiles of a band read of an image, then transforms them.
     ///
     /// # Safety
     /// `to` has room for the tiles, and nobody else uses it.
-    unsafe fn transform_inputs(&self, band: &Band, x: &[f32], channels: usize, to: Planes) {
+    unsafe fn transform_inputs(&self, band: &Band, (order, x): (Order, &[f32]), channels: usize, to: Planes) {
         let ([height, width], [above, left]) = (self.input, self.pad);
         let lines =
             (2 * band.rows.start).saturating_sub(above)..(2 * band.rows.end + 2).saturating_sub(above).min(height);
-        with_pixels(x, channels, self.input, lines.clone(), |pixels| {
+        with_pixels((order, x), channels, self.input, lines.clone(), |pixels| {
             let row = channels.next_multiple_of(LANES);
             let places = |tile: usize| {
                 let (y, x) = (2 * (band.rows.start + tile / self.tiles[1]), 2 * (tile % self.tiles[1]));
-                let place = |y: usize, x: usize| (1 + (y - above - lines.start) * width + x - left) * row;
+                let place = |y: usize, x: usize| ((y - above - lines.start) * width + x - left) * row;
                 if y >= above && y + 4 <= above + height && x >= left && x + 4 <= left + width {
                     let first = place(y, x);
                     return std::array::from_fn(|i| std::array::from_fn(|j| first + (i * width + j) * row));
@@ -225,7 +235,7 @@ impl Grid {
                 let inside =
                     |y: usize, x: usize| (above..above + height).contains(&y) && (left..left + width).contains(&x);
                 std::array::from_fn(|i| {
-                    std::array::from_fn(|j| if inside(y + i, x + j) { place(y + i, x + j) } else { 0 })
+                    std::array::from_fn(|j| if inside(y + i, x + j) { place(y + i, x + j) } else { NOWHERE })
                 })
             };
             let tiles = band.rows.len() * self.tiles[1];
@@ -235,54 +245,36 @@ impl Grid {
         });
     }
 
-    /// Transforms the points of a band's tiles into results and writes them to `to[channel, row, column]`.
+    /// Transforms the points of a band's tiles into results and writes them to an image.
     ///
     /// # Safety
     /// `from` has the tiles, nobody writes it, and nobody else uses these rows of `to`, which has the image.
-    unsafe fn transform_outputs(&self, band: &Band, from: Planes, channels: usize, finish: Finish<f32>, to: *mut f32) {
+    unsafe fn transform_outputs(
+        &self,
+        band: &Band,
+        from: Planes,
+        channels: usize,
+        finish: Finish<f32>,
+        (order, to): (Order, *mut f32),
+    ) {
         let [height, width] = self.output;
         let row = channels.next_multiple_of(LANES);
         let lines = 2 * band.rows.start..(2 * band.rows.end).min(height);
-        scratch::with(lines.len() * width * row, |pixels: &mut [f32]| {
-            let places = |tile: usize| {
-                let (y, x) = (2 * (tile / self.tiles[1]), 2 * (tile % self.tiles[1]));
-                let place = |i: usize, j: usize| {
-                    (y + i < lines.len() && x + j < width).then_some(((y + i) * width + x + j) * row)
-                };
-                std::array::from_fn(|i| std::array::from_fn(|j| place(i, j)))
-            };
-            let tiles = band.rows.len() * self.tiles[1];
-            let gather = Gather { from, tiles, registers: row / LANES, bias: finish.bias, to: pixels, places };
-            // SAFETY: the caller's promise.
-            unsafe {
-                gather.run::<Output>();
+        let places = |tile: usize| {
+            let (y, x) = (2 * (tile / self.tiles[1]), 2 * (tile % self.tiles[1]));
+            let place =
+                |i: usize, j: usize| (y + i < lines.len() && x + j < width).then_some(((y + i) * width + x + j) * row);
+            std::array::from_fn(|i| std::array::from_fn(|j| place(i, j)))
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            with_results((order, to), channels, self.output, lines.clone(), |pixels| {
+                let (tiles, registers) = (band.rows.len() * self.tiles[1], row / LANES);
+                Gather { from, tiles, registers, bias: finish.bias, to: &mut *pixels, places }.run::<Output>();
                 finish.bound(pixels);
-                // Few channels at a time: their images are pages apart.
-                for first in (0..channels).step_by(LANES) {
-                    let (count, to) = (LANES.min(channels - first), to.wrapping_add(first * height * width));
-                    let to = to.wrapping_add(lines.start * width);
-                    transpose_into(pixels, |pixel| pixel * row + first, lines.len() * width, count, to, height * width);
-                }
-            }
-        });
+            });
+        }
     }
-}
-
-/// Calls `f` with some lines of an image `[channel, row, column]` as `[1 + pixel, channel]`, in whole registers; the
-/// first pixel is zero.
-fn with_pixels(x: &[f32], channels: usize, size: [usize; 2], lines: Range<usize>, f: impl FnOnce(&[f32])) {
-    let (row, area, count) = (channels.next_multiple_of(LANES), size[0] * size[1], lines.len() * size[1]);
-    scratch::with((1 + count) * row, |pixels: &mut [f32]| {
-        let (zero, rest) = pixels.split_at_mut(row);
-        zero.fill(0.0);
-        if channels < row {
-            rest.fill(0.0);
-        }
-        if count > 0 {
-            transpose(x, |channel| channel * area + lines.start * size[1], channels, count, rest, row);
-        }
-        f(pixels);
-    });
 }
 
 /// A point's plane of tiles is a little longer than they are: planes apart by a power of two would share few sets of a
@@ -312,9 +304,9 @@ impl Plan {
     }
 }
 
-/// `to[batch, outputs, output…]` from `from[batch, inputs, input…]`.
+/// `to[batch, outputs, output…]` from `from[batch, inputs, input…]`, or the same with channels last.
 /// The weight is as [`Kernels::transform`] leaves it.
-fn convolve(shape: &ConvShape, from: &[f32], weight: &[f32], finish: Finish<f32>, to: &mut [f32]) {
+fn convolve(shape: &ConvShape, order: Order, from: &[f32], weight: &[f32], finish: Finish<f32>, to: &mut [f32]) {
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
     let Plan { grid, alone, tiles, block } = Plan::new(shape);
     let bands = shape.batch * grid.bands;
@@ -322,13 +314,15 @@ fn convolve(shape: &ConvShape, from: &[f32], weight: &[f32], finish: Finish<f32>
     let bias = finish.bias.map(|bias| [bias, &[0.0; LANES - 1]].concat());
     let finish = Finish { bias: bias.as_deref(), ..finish };
     let to = &SharedMut::new(to);
-    let product = Product { grid, inputs, outputs, from, weight, finish, to };
+    let product = Product { grid, order, inputs, outputs, from, weight, finish, to };
     let block = |i: usize| product.block(bands * i / blocks..bands * (i + 1) / blocks);
     if alone { parallel_for(blocks, block) } else { (0..blocks).for_each(block) }
 }
 
 struct Product<'a> {
     grid: Grid,
+    /// Of the images on both sides.
+    order: Order,
     inputs: usize,
     outputs: usize,
     from: &'a [f32],
@@ -342,7 +336,7 @@ struct Product<'a> {
 impl Product<'_> {
     /// The results of some bands. What it forks runs on this thread alone if it is a task itself.
     fn block(&self, bands: Range<usize>) {
-        let Product { grid, inputs, outputs, .. } = *self;
+        let Product { grid, order, inputs, outputs, .. } = *self;
         let tiles = grid.tiles_of(&bands);
         let rows = [inputs, outputs].map(|channels| channels.next_multiple_of(LANES));
         let [from_plane, to_plane] = rows.map(|row| plane(tiles, row));
@@ -355,7 +349,7 @@ impl Product<'_> {
                 };
                 parallel_for(bands.len(), |i| {
                     let band = grid.band(bands.start + i);
-                    let x = band.image_of(self.from, inputs, grid.input);
+                    let x = (order, band.image_of(self.from, inputs, grid.input));
                     // SAFETY: these tiles of all points are this task's alone.
                     unsafe { grid.transform_inputs(&band, x, inputs, at(&from, from_plane, rows[0], bands.start + i)) };
                 });
@@ -375,7 +369,7 @@ impl Product<'_> {
                             at(&to, to_plane, rows[1], bands.start + i),
                             outputs,
                             self.finish,
-                            y,
+                            (order, y),
                         );
                     }
                 });

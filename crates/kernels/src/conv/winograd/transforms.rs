@@ -91,7 +91,10 @@ pub(super) struct Planes {
     pub row: usize,
 }
 
-/// Transforms tiles of `N × N` registers, found at `places(tile)` of `from`, into [`Planes`].
+/// The place of an input that is padding.
+pub(super) const NOWHERE: usize = usize::MAX;
+
+/// Transforms tiles of `N × N` registers, found at `places(tile)` of `from`, into [`Planes`]; [`NOWHERE`] are zeros.
 pub(super) struct Spread<'a, const N: usize, P> {
     pub from: &'a [f32],
     pub places: P,
@@ -120,11 +123,15 @@ impl<T: Transform<N, 4>, const N: usize, P: Fn(usize) -> [[usize; N]; N]> Kernel
         let Spread { from, places, tiles, registers, to } = self.0;
         for tile in 0..tiles {
             let places = places(tile);
-            assert!(places.as_flattened().iter().all(|place| place + registers * LANES <= from.len()));
+            let here = |&place: &usize| place == NOWHERE || place + registers * LANES <= from.len();
+            assert!(places.as_flattened().iter().all(here));
             for register in 0..registers {
                 let from = from.as_ptr().wrapping_add(register * LANES);
-                // SAFETY: just checked.
-                let load = |place: usize| simd.load(unsafe { &*from.wrapping_add(place).cast() });
+                let load = |place: usize| match place {
+                    NOWHERE => simd.splat(0.0),
+                    // SAFETY: just checked.
+                    place => simd.load(unsafe { &*from.wrapping_add(place).cast() }),
+                };
                 let mut x = [[load(places[0][0]); N]; N];
                 for i in 0..N {
                     for j in 0..N {

@@ -5,9 +5,10 @@
 
 use std::ops::Range;
 
-use super::transforms::{Gather, Gradient, POINTS, Planes, Spread, WeightGradient};
-use super::{Band, Grid, Plan, plane, suits, with_pixels};
-use crate::conv::ConvShape;
+use super::transforms::{Gather, Gradient, NOWHERE, POINTS, Planes, Spread, WeightGradient};
+use super::{Band, Grid, Plan, plane, suits};
+use crate::conv::pixels::with_pixels;
+use crate::conv::{ConvShape, Order};
 use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
@@ -30,12 +31,13 @@ pub(in crate::conv) fn suits_weight(shape: &ConvShape) -> bool {
     suits(shape) && shape.batch * tiles >= LEAST
 }
 
-pub(in crate::conv) fn backward_weight(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+/// The images of `x` and `dy` lie in the order `order`.
+pub(in crate::conv) fn backward_weight(shape: &ConvShape, order: Order, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
     let Plan { grid, alone, tiles, block } = Plan::new(shape);
     let bands = shape.batch * grid.bands;
     let parts = if alone { (tiles / PART).clamp(1, PARTS).min(bands) } else { 1 };
-    let product = Product { grid, inputs, outputs, x, dy };
+    let product = Product { grid, order, inputs, outputs, x, dy };
     let row = inputs.next_multiple_of(LANES);
     let len = POINTS * outputs * row;
     scratch::with(parts * len, |sums: &mut [f32]| {
@@ -75,6 +77,7 @@ fn deal(sums: &[f32], row: usize, inputs: usize, dw: &mut [f32]) {
 
 struct Product<'a> {
     grid: Grid,
+    order: Order,
     inputs: usize,
     outputs: usize,
     x: &'a [f32],
@@ -84,7 +87,7 @@ struct Product<'a> {
 impl Product<'_> {
     /// Adds what some bands contribute to the sums from `start` on, or puts it there if it is the `first`.
     fn block(&self, bands: Range<usize>, first: bool, sums: &SharedMut<f32>, start: usize) {
-        let Product { grid, inputs, outputs, .. } = *self;
+        let Product { grid, order, inputs, outputs, .. } = *self;
         let tiles = grid.tiles_of(&bands);
         let rows = [inputs, outputs].map(|channels| channels.next_multiple_of(LANES));
         let planes = rows.map(|row| plane(tiles, row));
@@ -103,7 +106,7 @@ impl Product<'_> {
                     let dy = band.image_of(self.dy, outputs, grid.output);
                     // SAFETY: these tiles of all points are this task's alone.
                     unsafe {
-                        grid.transform_inputs(&band, x, inputs, x_planes);
+                        grid.transform_inputs(&band, (order, x), inputs, x_planes);
                         self.transform_gradients(&band, dy, dy_planes);
                     }
                 });
@@ -118,20 +121,20 @@ impl Product<'_> {
         });
     }
 
-    /// Lays out the gradients `[channel, row, column]` of a band's results, then transforms them.
+    /// Lays out the gradients of a band's results, then transforms them.
     ///
     /// # Safety
     /// `to` has room for the tiles, and nobody else uses it.
     unsafe fn transform_gradients(&self, band: &Band, dy: &[f32], to: Planes) {
         let (grid, [height, width]) = (self.grid, self.grid.output);
         let lines = 2 * band.rows.start..(2 * band.rows.end).min(height);
-        with_pixels(dy, self.outputs, grid.output, lines.clone(), |pixels| {
+        with_pixels((self.order, dy), self.outputs, grid.output, lines.clone(), |pixels| {
             let row = self.outputs.next_multiple_of(LANES);
             let places = |tile: usize| {
                 let (y, x) = (2 * (tile / grid.tiles[1]), 2 * (tile % grid.tiles[1]));
                 let place = |i: usize, j: usize| match y + i < lines.len() && x + j < width {
-                    true => (1 + (y + i) * width + x + j) * row,
-                    false => 0,
+                    true => ((y + i) * width + x + j) * row,
+                    false => NOWHERE,
                 };
                 std::array::from_fn(|i| std::array::from_fn(|j| place(i, j)))
             };

@@ -41,7 +41,7 @@ impl Port {
     }
 
     /// The tensor that an ONNX model declares, if it is one of numbers.
-    fn of(port: &hadal_onnx::Port) -> Option<Port> {
+    pub fn of(port: &hadal_onnx::Port) -> Option<Port> {
         let Some(Type::Tensor { element, shape }) = &port.r#type else { return None };
         element.storage()?;
         let size = |dimension: &Dimension| match dimension {

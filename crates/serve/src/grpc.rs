@@ -8,7 +8,7 @@ mod connection;
 #[cfg(feature = "grpc")]
 mod service;
 #[cfg(feature = "grpc")]
-mod weight;
+pub mod weight;
 
 /// Made by `proto/generate` from `proto/inference.proto`.
 #[cfg(feature = "grpc")]

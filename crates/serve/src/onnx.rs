@@ -204,25 +204,22 @@ fn is_batch<'a>(mut tensors: impl Iterator<Item = &'a Declared>) -> bool {
     (lower == "n" || lower.contains("batch")) && tensors.all(|tensor| tensor.first.as_ref() == Some(&name))
 }
 
+/// What the model declares, if it is a tensor of numbers that the protocol has, with a known number of axes.
 fn declared(port: &hadal_onnx::Port) -> Option<Declared> {
-    let Some(Type::Tensor { element, shape: Some(shape) }) = &port.r#type else { return None };
-    let size = |dimension: &Dimension| match dimension {
-        Dimension::Fixed(size) => Some(*size),
-        Dimension::Named(_) | Dimension::Unknown => None,
-    };
-    let first = match shape.first() {
-        Some(Dimension::Named(name)) => Some(name.clone()),
+    let hadal::Port { name, element, shape } = hadal::Port::of(port)?;
+    let first = match &port.r#type {
+        Some(Type::Tensor { shape: Some(shape), .. }) => shape.first(),
         _ => None,
     };
+    let first = first.and_then(|size| if let Dimension::Named(name) = size { Some(name.clone()) } else { None });
     let datatype = match element {
         ElementType::U16 => Datatype::Uint16,
         ElementType::I16 => Datatype::Int16,
         ElementType::U32 => Datatype::Uint32,
         ElementType::U64 => Datatype::Uint64,
-        element => Datatype::of(element.storage().filter(|&storage| ElementType::of(storage) == *element)?),
+        element => Datatype::of(element.storage().filter(|&storage| ElementType::of(storage) == element)?),
     };
-    let form = Form { datatype, shape: shape.iter().map(size).collect() };
-    Some(Declared { name: port.name.clone(), element: *element, form, first })
+    Some(Declared { name, element, form: Form { datatype, shape: shape? }, first })
 }
 
 impl Servable for OnnxModel {

@@ -28,8 +28,10 @@ pub struct Graphs {
 pub(super) struct Kept {
     arguments: Vec<Meta>,
     recording: bool,
-    guards: Guards,
+    guards: Arc<Guards>,
     program: Program,
+    /// Whether ops are yet to be prepared.
+    unprepared: bool,
 }
 
 impl Kept {
@@ -39,6 +41,12 @@ impl Kept {
 
     pub(crate) fn memory(&self) -> usize {
         self.program.memory()
+    }
+
+    /// The same, run in another way.
+    fn with(&self, program: Program) -> Kept {
+        let (arguments, guards) = (self.arguments.clone(), self.guards.clone());
+        Kept { arguments, recording: self.recording, guards, program, unprepared: false }
     }
 
     fn fits(&self, arguments: &[Tensor]) -> bool {
@@ -69,11 +77,13 @@ const FOR_INFERENCE: [Pass; 7] = [
     bytes::multiply_bytes,
     |graph, _| bytes::keep_packed(graph),
     constants::fold_constants,
-    rewrite::fold_affine,
+    |graph, _| rewrite::fold_affine(graph),
     |graph, _| rewrite::bound(graph),
 ];
 /// The passes that settle how ops are run.
-const SETTLING: [Pass; 3] = [|graph, _| images::channels_last(graph), rewrite::prepare, |graph, _| fuse::fuse(graph)];
+const SETTLING: [Pass; 2] = [|graph, _| images::channels_last(graph), |graph, _| fuse::fuse(graph)];
+/// The passes that do ahead of runs what depends on constants alone.
+const PREPARING: [Pass; 2] = [constants::settle, rewrite::prepare];
 
 fn run_passes(passes: &[Pass], graph: &mut Graph, memo: &mut Memo) {
     for pass in passes {
@@ -115,7 +125,9 @@ impl Graphs {
         let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
         let metas: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let (mut graph, _) = trace::trace(&metas, true, f)?;
-        run_passes(&FOR_INFERENCE, &mut graph, &mut Memo::default());
+        let memo = &mut Memo::default();
+        run_passes(&FOR_INFERENCE, &mut graph, memo);
+        constants::settle(&mut graph, memo);
         let observed = quantize::observed(&mut graph);
         let values: Vec<usize> = observed.iter().map(|observed| observed.value).collect();
         Program::new(graph).observe(&arguments, &values, &mut |value, x| {
@@ -138,7 +150,7 @@ impl Graphs {
             return Err(Error::op("compile", message));
         }
         let arguments: Vec<Tensor> = arguments.iter().map(|t| grad::no_grad(|| t.contiguous())).collect();
-        self.kept(&arguments, f)?.program.run(&arguments)
+        self.traced(&arguments, false, f)?.program.run(&arguments)
     }
 
     /// The number of graphs that are kept.
@@ -157,15 +169,24 @@ impl Graphs {
         buffers.collect::<std::collections::HashMap<_, _>>().values().sum()
     }
 
-    /// The graph for arguments like these.
+    /// The graph for arguments like these, after all passes.
     pub(super) fn kept(&self, arguments: &[Tensor], f: Function) -> Result<Arc<Kept>> {
+        self.traced(arguments, true, f)
+    }
+
+    /// The graph for arguments like these. A first graph for inference is run once as it is unless it is to be `prepared`:
+    /// to scale and pack all weights takes longer than one run with weights as they are in their file, and memory for all.
+    fn traced(&self, arguments: &[Tensor], prepared: bool, f: Function) -> Result<Arc<Kept>> {
         let lock = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
         let mut all = lock();
         if let Some(at) = all.iter().position(|kept| kept.fits(arguments)) {
             // The one used last comes first.
             all[..=at].rotate_right(1);
-            return Ok(all[0].clone());
+            let kept = all[0].clone();
+            drop(all);
+            return Ok(if kept.unprepared { self.prepare(&kept) } else { kept });
         }
+        let first = all.is_empty();
         drop(all);
         let arguments: Vec<Meta> = arguments.iter().map(Tensor::meta).collect();
         let recording = grad::enabled();
@@ -182,17 +203,24 @@ impl Graphs {
             }
         }
         run_passes(if self.inference { &FOR_INFERENCE } else { &EXACT }, &mut graph, &mut memo);
-        match &self.int8 {
-            Some(Int8::Weights) => quantize::weights(&mut graph)?,
-            Some(Int8::Dynamic) => quantize::dynamic(&mut graph, &mut memo)?,
-            Some(Int8::Static(ranges)) => quantize::quantize(&mut graph, ranges, &mut memo)?,
-            None => (),
+        if let Some(int8) = &self.int8 {
+            constants::settle(&mut graph, &mut memo);
+            match int8 {
+                Int8::Weights => quantize::weights(&mut graph)?,
+                Int8::Dynamic => quantize::dynamic(&mut graph, &mut memo)?,
+                Int8::Static(ranges) => quantize::quantize(&mut graph, ranges, &mut memo)?,
+            }
         }
         hold_to_rules(&graph);
+        let unprepared = first && self.inference && self.int8.is_none() && !prepared;
         run_passes(&SETTLING, &mut graph, &mut memo);
+        if !unprepared {
+            run_passes(&PREPARING, &mut graph, &mut memo);
+        }
         memo.begin();
         drop(memo);
-        let kept = Arc::new(Kept { arguments, recording, guards, program: Program::new(graph) });
+        let (guards, program) = (Arc::new(guards), Program::new(graph));
+        let kept = Arc::new(Kept { arguments, recording, guards, program, unprepared });
         let mut all = lock();
         all.insert(0, kept.clone());
         if all.len() > KEPT {
@@ -200,6 +228,22 @@ impl Graphs {
             all.pop();
         }
         Ok(kept)
+    }
+
+    /// Prepares the ops of a graph that has been run as it is, and keeps it in place of that.
+    fn prepare(&self, kept: &Arc<Kept>) -> Arc<Kept> {
+        let mut graph = kept.program.graph.clone();
+        let mut memo = self.memo.lock().unwrap_or_else(|e| e.into_inner());
+        memo.begin();
+        run_passes(&PREPARING, &mut graph, &mut memo);
+        memo.begin();
+        drop(memo);
+        let prepared = Arc::new(kept.with(Program::new(graph)));
+        let mut all = self.kept.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(place) = all.iter_mut().find(|other| Arc::ptr_eq(other, kept)) {
+            *place = prepared.clone();
+        }
+        prepared
     }
 }
 

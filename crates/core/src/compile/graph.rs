@@ -10,6 +10,7 @@ use std::sync::Arc;
 ///
 /// As it is traced, a view (`reshape`, `permute`) is an equation like others; before it is run, views become the layouts
 /// through which other equations read.
+#[derive(Clone)]
 pub struct Graph {
     pub(crate) values: Vec<Value>,
     pub(crate) equations: Vec<Equation>,
@@ -22,6 +23,7 @@ pub struct Graph {
 pub(crate) type ValueId = usize;
 
 /// The bytes that an equation makes, or that are given.
+#[derive(Clone)]
 pub(crate) struct Value {
     /// Shape and type.
     pub(crate) meta: Meta,
@@ -52,6 +54,7 @@ impl Operand {
 }
 
 /// One step.
+#[derive(Clone)]
 pub(crate) struct Equation {
     pub(crate) what: What,
     pub(crate) inputs: Vec<Operand>,
@@ -61,6 +64,7 @@ pub(crate) struct Equation {
 }
 
 /// What a step does.
+#[derive(Clone)]
 pub(crate) enum What {
     /// Computes.
     Op(Arc<dyn Op>),
@@ -75,6 +79,7 @@ pub(crate) enum What {
 }
 
 /// One elementwise op of a group.
+#[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) op: Arc<dyn Op>,
     pub(crate) inputs: Vec<Source>,

@@ -92,7 +92,7 @@ impl<F> Compiled<F> {
     /// For predictions with weights that stay: parameters and running statistics become constants.
     ///
     /// What depends on them alone is computed once; weights of convolutions, and of dense layers with few rows, are
-    /// packed once; batch normalization is folded into the convolution before it. The last is the one thing here that changes how results are rounded:
+    /// packed once, at the second call; batch normalization is folded into the convolution before it. The last is the one thing here that changes how results are rounded:
     /// [`Compiled::difference`] measures it. A parameter that gets another value leads to a new trace.
     pub fn for_inference(mut self) -> Compiled<F> {
         self.graphs.for_inference();

@@ -10,7 +10,9 @@ use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
 use super::memo::Memo;
 use super::quantize::OnBytes;
 use crate::op::Op;
+use crate::ops::map::mul;
 use crate::tensor::{Buffer, Meta, Tensor};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What a graph may make of an op. Every method says no unless the op says otherwise.
@@ -37,13 +39,14 @@ pub trait Rewrites {
         None
     }
 
-    /// The other inputs with which this op does what it and then such an op did, but for rounding.
+    /// What this op's weight, its second input, is multiplied by, and the third input, with which it does what it and then
+    /// such an op did, but for rounding.
     fn then_channel_affine(
         &self,
         _constants: &[Option<Tensor>],
         _scale: &Tensor,
         _shift: &Tensor,
-    ) -> Option<Vec<Tensor>> {
+    ) -> Option<[Tensor; 2]> {
         None
     }
 
@@ -100,25 +103,40 @@ pub(crate) struct AsItIs;
 
 impl Rewrites for AsItIs {}
 
-/// Folds scales and shifts into the weights before them: for inference.
-pub(super) fn fold_affine(graph: &mut Graph, memo: &mut Memo) {
+/// Folds scales and shifts into the weights before them: for inference. The product of weight and scale is an equation, so
+/// that a graph can be run once without memory for all of them; `constants::settle` computes it ahead of runs.
+pub(super) fn fold_affine(graph: &mut Graph) {
+    let mut products: HashMap<usize, Vec<Equation>> = HashMap::new();
+    let mut scaled: HashSet<ValueId> = HashSet::new();
     for at in 0..graph.equations.len() {
         let Some((before, op)) = followed(graph, at) else { continue };
         let Some((scale, shift)) = op.rewrites().channel_affine(&constants(graph, at)) else { continue };
         let made = &graph.values[graph.equations[before].outputs[0]].meta;
+        let What::Op(first) = &graph.equations[before].what else { continue };
         if made.shape.get(1) != Some(&scale.elements()) {
             continue;
         }
-        let What::Op(first) = &graph.equations[before].what else { continue };
-        let Some(others) = first.rewrites().then_channel_affine(&constants(graph, before), &scale, &shift) else {
+        let Some([factor, bias]) = first.rewrites().then_channel_affine(&constants(graph, before), &scale, &shift)
+        else {
             continue;
         };
-        let sources = [constants(graph, before), constants(graph, at)].concat();
-        memo.came(&others, &format!("{first:?} and {op:?}"), &sources);
-        replace_inputs(graph, before, others);
+        let weight = graph.equations[before].inputs[1].clone();
+        if graph.values[weight.value].constant.is_none() && !scaled.contains(&weight.value) {
+            continue;
+        }
+        let (meta, module) = (weight.meta(), graph.equations[before].module.clone());
+        let inputs = vec![weight, constant(graph, &factor)];
+        let product = graph.push(mul::op(), inputs, meta, module);
+        products.entry(before).or_default().extend(graph.equations.pop());
+        scaled.insert(product);
+        let (weight, bias) = (graph.whole(product), constant(graph, &bias));
+        graph.equations[before].inputs.truncate(1);
+        graph.equations[before].inputs.extend([weight, bias]);
         take_over(graph, before, at);
     }
-    graph.equations.retain(|equation| !is_taken(equation));
+    let equations = std::mem::take(&mut graph.equations).into_iter().enumerate();
+    let with_product = |(at, equation)| products.remove(&at).into_iter().flatten().chain([equation]);
+    graph.equations = equations.flat_map(with_product).filter(|equation| !is_taken(equation)).collect();
 }
 
 /// Lets an op apply the bounds behind it.
@@ -174,7 +192,7 @@ pub(super) fn gate_maxima(graph: &mut Graph) {
     }
 }
 
-/// Prepares ops whose inputs are constants.
+/// Prepares ops whose inputs are constants. That takes longer than one run without.
 pub(super) fn prepare(graph: &mut Graph, memo: &mut Memo) {
     for at in 0..graph.equations.len() {
         let What::Op(op) = &graph.equations[at].what else { continue };
@@ -212,11 +230,14 @@ fn replace_inputs(graph: &mut Graph, at: usize, others: Vec<Tensor>) {
     let first = before.remove(0);
     let others: Vec<Operand> = others.iter().map(|tensor| constant(graph, tensor)).collect();
     graph.equations[at].inputs = std::iter::once(first).chain(others).collect();
-    for Operand { value, .. } in before {
-        let mut read = graph.equations.iter().flat_map(|e| &e.inputs).chain(&graph.outputs);
-        if !read.any(|o| o.value == value) {
-            graph.values[value].constant = None;
-        }
+    before.iter().for_each(|operand| forget(graph, operand.value));
+}
+
+/// Lets go of a constant that nothing reads.
+fn forget(graph: &mut Graph, value: ValueId) {
+    let mut read = graph.equations.iter().flat_map(|e| &e.inputs).chain(&graph.outputs);
+    if !read.any(|o| o.value == value) {
+        graph.values[value].constant = None;
     }
 }
 

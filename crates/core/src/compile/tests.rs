@@ -296,6 +296,18 @@ fn graphs_for_inference_fold_and_pack() {
 }
 
 #[test]
+fn weights_are_scaled_and_packed_at_the_second_call() {
+    let (_, forward) = network();
+    let x = numbers(&[1, 3, 40, 50], 3);
+    let folded = compile(|[x]: [&Tensor; 1]| forward(x)).for_inference();
+    let call = || (bytes(&[no_grad(|| folded.call([&x]))]), folded.graphs.constant_bytes());
+    let ((first, as_they_are), (second, packed)) = (call(), call());
+    assert_eq!(first, second);
+    assert!(packed > as_they_are, "{packed} bytes, {as_they_are} before");
+    assert_eq!((call(), folded.graphs.len()), ((second, packed), 1));
+}
+
+#[test]
 fn graphs_of_all_batch_sizes_share_packed_weights() {
     let (params, forward) = network();
     let folded = compile(|[x]: [&Tensor; 1]| forward(x)).for_inference();

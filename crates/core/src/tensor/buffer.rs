@@ -171,13 +171,54 @@ impl Buffer {
 struct Block {
     start: NonNull<u8>,
     class: Class,
-    /// The pages of a large block, if they came from the system by themselves.
-    pages: Option<MmapMut>,
+    /// The pages that it is a part of; none if it is of the heap.
+    pages: Option<Arc<MmapMut>>,
 }
 
-/// From this size on, blocks are pages of their own. The heap would write zeros over pages that are zero already, which
-/// takes as long as the page faults, and pages that are never touched would cost as much as others.
-const OWN_PAGES: usize = 1 << 20;
+/// From this size on, blocks are parts of pages from the system. The heap would write zeros over pages that are zero already,
+/// which takes as long as the page faults, and pages that are never touched would cost as much as others.
+const PAGES: usize = 1 << 17;
+/// So many bytes come from the system at once, or one block that takes more than half of it. Blocks lie side by side: a huge
+/// page holds several, or a part of one and the beginning of the next.
+const SPAN: usize = 32 << 20;
+/// A huge page, where the system has such: one fault instead of 512.
+const HUGE: usize = 2 << 20;
+
+/// Pages that blocks are cut from.
+struct Span {
+    pages: Arc<MmapMut>,
+    /// What is not cut off yet.
+    rest: NonNull<u8>,
+    left: usize,
+}
+
+// SAFETY: memory without thread affinity, used by whoever has the span.
+unsafe impl Send for Span {}
+
+impl Span {
+    /// Pages for a block of so many bytes, and others behind it; none where the system has no such thing. Of the first that a
+    /// process gets, the beginning is not huge: many need no more than that.
+    #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
+    fn new(bytes: usize, first: bool) -> Option<Span> {
+        let whole = if bytes > SPAN / 2 { bytes.next_multiple_of(HUGE) } else { SPAN };
+        let mut pages = MmapMut::map_anon(whole).ok()?;
+        #[cfg(target_os = "linux")]
+        {
+            let small = if first { HUGE } else { 0 };
+            let _ = pages.advise_range(memmap2::Advice::HugePage, small, whole - small);
+        }
+        let rest = NonNull::from(&mut pages[..]).cast();
+        Some(Span { pages: Arc::new(pages), rest, left: whole })
+    }
+
+    fn cut(&mut self, class: Class) -> Block {
+        let start = self.rest;
+        // SAFETY: the caller has seen that so much is left.
+        self.rest = unsafe { start.add(class.bytes) };
+        self.left -= class.bytes;
+        Block { start, class, pages: Some(self.pages.clone()) }
+    }
+}
 
 /// A size class: quarter steps between powers of two, so at most a fifth of a block is unused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,12 +251,15 @@ unsafe impl Sync for Block {}
 struct Pool {
     free: Vec<Vec<Block>>,
     held: usize,
+    /// Whether there has been a span.
+    spans: bool,
+    span: Option<Span>,
 }
 
 /// The pool keeps at most this many free bytes; what exceeds it returns to the system.
 const HELD_AT_MOST: usize = 1 << 30;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), held: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), held: 0, spans: false, span: None });
 
 impl Block {
     fn take(bytes: usize) -> Block {
@@ -225,15 +269,21 @@ impl Block {
             pool.held -= class.bytes;
             return block;
         }
-        drop(pool);
-        if class.bytes >= OWN_PAGES
-            && let Ok(mut pages) = MmapMut::map_anon(class.bytes)
-        {
-            // One fault for 2 MiB instead of 512, where the system has pages of that size; else nothing is lost.
-            #[cfg(target_os = "linux")]
-            let _ = pages.advise(memmap2::Advice::HugePage);
-            return Block { start: NonNull::from(&mut pages[..]).cast(), class, pages: Some(pages) };
+        if class.bytes >= PAGES {
+            if let Some(span) = pool.span.as_mut().filter(|span| span.left >= class.bytes) {
+                return span.cut(class);
+            }
+            if let Some(mut span) = Span::new(class.bytes, !pool.spans) {
+                let block = span.cut(class);
+                pool.spans = true;
+                // The one that has more left is kept; what is left of the other was never touched.
+                if pool.span.as_ref().is_none_or(|kept| kept.left < span.left) {
+                    pool.span = Some(span);
+                }
+                return block;
+            }
         }
+        drop(pool);
         let allocation = Block::allocation(class);
         // SAFETY: the size is not zero.
         let start = NonNull::new(unsafe { alloc_zeroed(allocation) }).unwrap_or_else(|| handle_alloc_error(allocation));
@@ -269,7 +319,7 @@ mod tests {
 
     #[test]
     fn blocks_are_aligned_and_waste_little() {
-        for bytes in [0, 1, 63, 64, 65, 1000, 4096, 5000, OWN_PAGES - 1, OWN_PAGES, OWN_PAGES + 1, 9 << 20] {
+        for bytes in [0, 1, 63, 64, 65, 1000, 4096, 5000, PAGES - 1, PAGES, PAGES + 1, 9 << 20, SPAN / 2 + 1] {
             let mut buffer = Buffer::recycled(bytes);
             buffer.bytes_mut().fill(7);
             assert_eq!(buffer.bytes().as_ptr().addr() % ALIGNMENT, 0);

@@ -12,6 +12,8 @@ use crate::servable::Signature;
 use hadal::{Element, Tensor};
 use std::collections::HashMap;
 
+pub use crate::grpc::weight::of as weight;
+
 /// Reads a request for a model. Outputs are wanted as bytes where the inputs came so.
 ///
 /// # Errors

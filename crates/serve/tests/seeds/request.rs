@@ -1,10 +1,11 @@
 //! Arbitrary bytes as a request for inference.
 
-use hadal_serve::protocol::decode;
+use hadal_serve::protocol::{Request, decode};
 use hadal_serve::{Data, Datatype, Form, Port, Signature};
 use std::sync::LazyLock;
 
-static SIGNATURES: LazyLock<[Signature; 2]> = LazyLock::new(|| {
+/// A model whose batches grow, and one that takes every type.
+pub static SIGNATURES: LazyLock<[Signature; 2]> = LazyLock::new(|| {
     let port = |name: &str, forms: &[(Datatype, &[Option<usize>])]| {
         let form = |&(datatype, shape): &(Datatype, &[Option<usize>])| Form { datatype, shape: shape.to_vec() };
         Port { name: name.into(), forms: forms.iter().map(form).collect() }
@@ -41,7 +42,12 @@ pub fn check(bytes: &[u8]) -> bool {
         _ => Some(usize::from(u16::from_le_bytes([low, high]))),
     };
     let Ok(request) = decode(signature, header_length, body) else { return false };
-    // What is understood is what the model takes.
+    fits(signature, &request);
+    true
+}
+
+/// What is understood is what the model takes.
+pub fn fits(signature: &Signature, request: &Request) {
     assert_eq!(request.inputs.len(), signature.inputs.len());
     for (data, port) in request.inputs.iter().zip(&signature.inputs) {
         let fits = |form: &Form| form.fits(data.sent_as(form.datatype), data.shape());
@@ -53,5 +59,4 @@ pub fn check(bytes: &[u8]) -> bool {
         }
     }
     assert!(request.outputs.iter().all(|wanted| wanted.output < signature.outputs.len()));
-    true
 }

@@ -100,15 +100,13 @@ impl Rewrites for Convolved {
         Some(Arc::new(Finished { geometry: self.0, bounds: Some(bounds), packed: None }))
     }
 
-    fn then_channel_affine(&self, given: &[Option<Tensor>], scale: &Tensor, shift: &Tensor) -> Option<Vec<Tensor>> {
-        let weight = given[1].as_ref()?;
-        let per_output: Shape = [scale.elements()].into_iter().chain(vec![1; weight.rank() - 1]).collect();
-        let weight = weight.mul(scale.reshape(per_output));
+    fn then_channel_affine(&self, given: &[Option<Tensor>], scale: &Tensor, shift: &Tensor) -> Option<[Tensor; 2]> {
+        let per_output: Shape = [scale.elements()].into_iter().chain(vec![1; self.0.rank + 1]).collect();
         let bias = match given.get(2) {
             Some(bias) => bias.as_ref()?.mul(scale).add(shift),
             None => shift.clone(),
         };
-        Some(vec![weight, bias])
+        Some([scale.reshape(per_output), bias])
     }
 
     fn prepared(

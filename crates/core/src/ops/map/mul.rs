@@ -1,9 +1,15 @@
 //! `mul`: `a · b`, element by element.
 
 use crate::ops::prelude::*;
+use std::sync::Arc;
 
 #[derive(Debug)]
 struct Mul;
+
+/// The op itself, for graphs.
+pub(crate) fn op() -> Arc<dyn Op> {
+    Arc::new(Mul)
+}
 
 impl Op for Mul {
     fn name(&self) -> &'static str {

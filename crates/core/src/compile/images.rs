@@ -119,7 +119,7 @@ impl Pass<'_> {
         for (mut equation, role) in equations.drain(..).zip(roles) {
             let outputs = equation.outputs.first().map(|&value| (last[value], before[value].rank()));
             let changes = match &role {
-                Role::Native(_) => self_or_inputs(&equation, &role, last),
+                Role::Native(form) => takes(&equation, form, last),
                 Role::Neutral => outputs.is_some_and(|(last, _)| last),
                 Role::Fixed => false,
             };
@@ -148,7 +148,7 @@ impl Pass<'_> {
                 match &role {
                     Role::Native(form) if changes && form.inputs[i] => {
                         operand.layout = moved(&operand.layout, operand.layout.shape.rank());
-                        if !(operand.layout.is_contiguous()) {
+                        if !operand.layout.is_contiguous() {
                             *operand = copy(graph, operand.clone());
                         }
                     }
@@ -168,9 +168,8 @@ impl Pass<'_> {
     }
 }
 
-/// Whether an equation with a form takes it: all its images that could lie either way have changed, and there are some.
-fn self_or_inputs(equation: &Equation, role: &Role, last: &[bool]) -> bool {
-    let Role::Native(form) = role else { return false };
+/// Whether an equation takes its form: those of its images that could lie either way have changed, all or none.
+fn takes(equation: &Equation, form: &ChannelsLast, last: &[bool]) -> bool {
     let made = equation.outputs.iter().zip(&form.outputs).filter(|(_, image)| **image).map(|(&value, _)| value);
     let read = equation.inputs.iter().zip(&form.inputs).filter(|(_, image)| **image).map(|(operand, _)| operand.value);
     made.chain(read).any(|value| last[value])

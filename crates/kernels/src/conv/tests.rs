@@ -400,6 +400,22 @@ fn lines_and_volumes_equal_the_definition() {
         dilation: [1, 1, 1],
     };
     check(&line);
+    // A plane's kernel over several planes.
+    let planes = ConvShape {
+        batch: 2,
+        groups: 1,
+        in_channels: 16,
+        out_channels: 16,
+        input: [3, 8, 8],
+        kernel: [1, 3, 3],
+        output: [3, 8, 8],
+        stride: [1; 3],
+        pad_begin: [0, 1, 1],
+        dilation: [1; 3],
+    };
+    check(&planes);
+    check(&ConvShape { batch: 9, in_channels: 3, ..planes });
+    assert!(!suits_forward(&planes) && !suits_first(&ConvShape { batch: 9, in_channels: 3, ..planes }));
     let volume = ConvShape {
         batch: 2,
         groups: 1,

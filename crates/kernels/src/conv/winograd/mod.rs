@@ -41,9 +41,10 @@ const KERNELS: usize = 128 * 128;
 pub(super) fn suits(shape: &ConvShape) -> bool {
     let ConvShape { groups, in_channels, out_channels, input, kernel, output, stride, pad_begin, dilation, .. } =
         *shape;
-    let plain = kernel == [1, 3, 3] && groups == 1 && [stride, dilation] == [[1; 3]; 2] && input[0] == output[0];
+    let plain = kernel == [1, 3, 3] && groups == 1 && [stride, dilation] == [[1; 3]; 2];
+    let flat = (input[0], output[0]) == (1, 1);
     let wide = in_channels.min(out_channels) >= CHANNELS;
-    if !plain || !wide || pad_begin[0] > 0 || input.contains(&0) || output.contains(&0) {
+    if !plain || !flat || !wide || pad_begin[0] > 0 || input.contains(&0) || output.contains(&0) {
         return false;
     }
     // Products of the definition, those with padding left out, are at least 1.45 times as many as those of the tiles.

@@ -14,23 +14,25 @@ use std::sync::Arc;
 pub(super) fn forward(geometry: Geometry, bounds: Option<(f64, f64)>, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[0].shape[1], x[1].shape[0]);
     let bounds = bounds.map(|(low, high)| (low as f32, high as f32));
-    let (suits, first) = (suits_forward(&sizes), suits_first(&sizes));
+    let first = suits_first(&sizes);
+    let op = ConvolvedLast { geometry, sizes, pass: Pass::Forward { bounds, packed: false }, first };
     let images = [!first, false, false];
-    let op = Convolving { geometry, sizes, bounds, first, packed: false };
-    form(x, suits || first, op, images[..x.len()].to_vec(), true)
+    form(x, suits_forward(&sizes) || first, op, images[..x.len()].to_vec(), true)
 }
 
 /// The form of the op that gives the gradient of a convolution by its input.
 pub(super) fn by_input(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[1].shape[1] * geometry.groups, x[0].shape[1]);
-    form(x, suits_backward_data(&sizes), Spreading { geometry, sizes }, vec![true, false], true)
+    let op = ConvolvedLast { geometry, sizes, pass: Pass::ByInput, first: false };
+    form(x, suits_backward_data(&sizes), op, vec![true, false], true)
 }
 
 /// The form of the op that gives the gradient of a convolution by its weight.
 pub(super) fn by_weight(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[0].shape[1], x[1].shape[1]);
-    let (suits, first) = (suits_backward_weight(&sizes), suits_first(&sizes));
-    form(x, suits || first, Correlating { geometry, sizes, first }, vec![!first, true], false)
+    let first = suits_first(&sizes);
+    let op = ConvolvedLast { geometry, sizes, pass: Pass::ByWeight, first };
+    form(x, suits_backward_weight(&sizes) || first, op, vec![!first, true], false)
 }
 
 fn form(x: &[Meta], suits: bool, op: impl Op, inputs: Vec<bool>, output: bool) -> Option<ChannelsLast> {
@@ -38,30 +40,40 @@ fn form(x: &[Meta], suits: bool, op: impl Op, inputs: Vec<bool>, output: bool) -
     suits.then(|| ChannelsLast { op: Arc::new(op), inputs, outputs: vec![output] })
 }
 
-impl Geometry {
-    /// `[batch, sizes…, channels]`
-    fn last_shape(&self, batch: usize, sizes: &[usize; 3], channels: usize) -> Shape {
-        let sizes = sizes[3 - self.rank..].iter().copied();
-        [batch].into_iter().chain(sizes).chain([channels]).collect()
-    }
-
-    fn weight(&self, sizes: &ConvShape) -> Shape {
-        self.shape(sizes.out_channels, sizes.in_channels / sizes.groups, &self.kernel)
-    }
-}
-
-/// `x [n, in…, c] ⋆ w [o, c / groups, kernel…] (+ bias [o]) → y [n, out…, o]`
+/// One of the three ops, for images of these sizes.
 #[derive(Debug)]
-struct Convolving {
+struct ConvolvedLast {
     geometry: Geometry,
     sizes: ConvShape,
-    bounds: Option<(f32, f32)>,
+    pass: Pass,
     /// Channels come first in `x`, for there are few.
     first: bool,
-    packed: bool,
 }
 
-impl Op for Convolving {
+#[derive(Debug)]
+enum Pass {
+    /// `x [n, in…, c] ⋆ w [o, c / groups, kernel…] (+ bias [o]) → y [n, out…, o]`
+    Forward { bounds: Option<(f32, f32)>, packed: bool },
+    /// `y [n, out…, o], w [o, c / groups, kernel…] → x [n, in…, c]`
+    ByInput,
+    /// `x [n, in…, c], y [n, out…, o] → w [o, c / groups, kernel…]`
+    ByWeight,
+}
+
+impl ConvolvedLast {
+    /// `[batch, sizes…, channels]`
+    fn image(&self, sizes: &[usize; 3], channels: usize) -> Shape {
+        let sizes = sizes[3 - self.geometry.rank..].iter().copied();
+        [self.sizes.batch].into_iter().chain(sizes).chain([channels]).collect()
+    }
+
+    fn weight(&self) -> Shape {
+        let ConvShape { in_channels, out_channels, groups, .. } = self.sizes;
+        self.geometry.shape(out_channels, in_channels / groups, &self.geometry.kernel)
+    }
+}
+
+impl Op for ConvolvedLast {
     fn name(&self) -> &'static str {
         self.geometry.name
     }
@@ -72,25 +84,43 @@ impl Op for Convolving {
 
     fn infer(&self, x: &[Meta]) -> Result<Metas> {
         require_one_float_type(self, x)?;
-        one(x[0].with_shape(self.geometry.last_shape(self.sizes.batch, &self.sizes.output, self.sizes.out_channels)))
+        one(x[0].with_shape(match self.pass {
+            Pass::Forward { .. } => self.image(&self.sizes.output, self.sizes.out_channels),
+            Pass::ByInput => self.image(&self.sizes.input, self.sizes.in_channels),
+            Pass::ByWeight => self.weight(),
+        }))
     }
 
     fn run(&self, x: &[Input], y: &mut [Output]) {
-        let (weight, bias) = (x[1].contiguous::<f32>(), x.get(2).map(|b| b.contiguous::<f32>()));
-        let finish = Finish { bias: bias.as_deref(), bounds: self.bounds };
-        if self.first {
-            return forward_first(&self.sizes, &x[0].contiguous::<f32>(), &weight, finish, y[0].slice::<f32>());
+        let (sizes, y) = (&self.sizes, y[0].slice::<f32>());
+        let (a, b) = (x[0].contiguous::<f32>(), x[1].contiguous::<f32>());
+        match self.pass {
+            Pass::Forward { bounds, packed } => {
+                let bias = x.get(2).map(|b| b.contiguous::<f32>());
+                let finish = Finish { bias: bias.as_deref(), bounds };
+                if self.first {
+                    return forward_first(sizes, &a, &b, finish, y);
+                }
+                let weight = if packed { Weight::Packed(&b) } else { Weight::Plain(&b) };
+                forward_last(sizes, &a, weight, finish, y);
+            }
+            Pass::ByInput => backward_data_last(sizes, &a, &b, y),
+            Pass::ByWeight if self.first => backward_weight_first(sizes, &a, &b, y),
+            Pass::ByWeight => backward_weight_last(sizes, &a, &b, y),
         }
-        let weight = if self.packed { Weight::Packed(&weight) } else { Weight::Plain(&weight) };
-        forward_last(&self.sizes, &x[0].contiguous::<f32>(), weight, finish, y[0].slice::<f32>());
     }
 
     fn flops(&self, _: &[Meta], _: &[Meta]) -> u64 {
-        self.geometry.flops(self.sizes.batch, &self.geometry.weight(&self.sizes))
+        self.geometry.flops(self.sizes.batch, &self.weight())
     }
 
     fn variant(&self) -> &'static str {
-        if self.bounds.is_some() { "bounded, channels last" } else { "channels last" }
+        match self.pass {
+            Pass::Forward { bounds: None, .. } => "channels last",
+            Pass::Forward { .. } => "bounded, channels last",
+            Pass::ByInput => "by input, channels last",
+            Pass::ByWeight => "by weight, channels last",
+        }
     }
 
     fn rewrites(&self) -> &dyn Rewrites {
@@ -102,90 +132,12 @@ impl Op for Convolving {
     }
 }
 
-impl Rewrites for Convolving {
+impl Rewrites for ConvolvedLast {
     fn prepared(&self, _: &[Meta], given: &[Option<Tensor>], memo: &mut Memo) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let packing = packing::<f32>(&self.sizes).filter(|_| !self.packed && !self.first)?;
+        let Pass::Forward { bounds, packed: false } = self.pass else { return None };
+        let packing = packing::<f32>(&self.sizes).filter(|_| !self.first)?;
         let what = format!("{packing:?} for {:?}", self.geometry);
         let inputs = memo.packed::<f32>(&what, given, packing.len, |weight, to| pack(&self.sizes, weight, to))?;
-        Some((Arc::new(Convolving { packed: true, ..*self }), inputs))
-    }
-}
-
-/// `y [n, out…, o], w [o, c / groups, kernel…] → x [n, in…, c]`
-#[derive(Debug)]
-struct Spreading {
-    geometry: Geometry,
-    sizes: ConvShape,
-}
-
-impl Op for Spreading {
-    fn name(&self) -> &'static str {
-        self.geometry.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Contraction
-    }
-
-    fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        require_one_float_type(self, x)?;
-        one(x[0].with_shape(self.geometry.last_shape(self.sizes.batch, &self.sizes.input, self.sizes.in_channels)))
-    }
-
-    fn run(&self, x: &[Input], y: &mut [Output]) {
-        backward_data_last(&self.sizes, &x[0].contiguous::<f32>(), &x[1].contiguous::<f32>(), y[0].slice::<f32>());
-    }
-
-    fn flops(&self, _: &[Meta], _: &[Meta]) -> u64 {
-        self.geometry.flops(self.sizes.batch, &self.geometry.weight(&self.sizes))
-    }
-
-    fn variant(&self) -> &'static str {
-        "by input, channels last"
-    }
-
-    fn grad(&self, _: &Grad) -> Grads {
-        unreachable!("a graph is made after its gradients")
-    }
-}
-
-/// `x [n, in…, c], y [n, out…, o] → w [o, c / groups, kernel…]`
-#[derive(Debug)]
-struct Correlating {
-    geometry: Geometry,
-    sizes: ConvShape,
-    /// Channels come first in `x`, for there are few.
-    first: bool,
-}
-
-impl Op for Correlating {
-    fn name(&self) -> &'static str {
-        self.geometry.name
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Contraction
-    }
-
-    fn infer(&self, x: &[Meta]) -> Result<Metas> {
-        require_one_float_type(self, x)?;
-        one(x[0].with_shape(self.geometry.weight(&self.sizes)))
-    }
-
-    fn run(&self, x: &[Input], y: &mut [Output]) {
-        let correlate = if self.first { backward_weight_first } else { backward_weight_last };
-        correlate(&self.sizes, &x[0].contiguous::<f32>(), &x[1].contiguous::<f32>(), y[0].slice::<f32>());
-    }
-
-    fn flops(&self, _: &[Meta], _: &[Meta]) -> u64 {
-        self.geometry.flops(self.sizes.batch, &self.geometry.weight(&self.sizes))
-    }
-
-    fn variant(&self) -> &'static str {
-        "by weight, channels last"
-    }
-
-    fn grad(&self, _: &Grad) -> Grads {
-        unreachable!("a graph is made after its gradients")
+        Some((Arc::new(ConvolvedLast { pass: Pass::Forward { bounds, packed: true }, ..*self }), inputs))
     }
 }

@@ -10,6 +10,7 @@ mod half;
 mod pack;
 mod prepacked;
 mod small;
+mod thin;
 mod tile;
 mod transpose;
 mod vector;
@@ -255,6 +256,9 @@ fn multiply<T: Element>(kernels: &'static Kernels<T>, problem: Problem<T>) {
     } else {
         (0..batch).for_each(|i| {
             let product = product(i);
+            if thin::suits(&product) {
+                return thin::multiply(&product);
+            }
             let Product { a, b, c_start, .. } = product;
             let small = Small { kernels, m, n, k, a, b, c, c_start, init, mirrored: false };
             match small.plan() {

@@ -8,8 +8,8 @@ use super::tile::{Kernels, Next, Tile, Walk};
 use crate::simd::isa;
 use crate::threads::{SharedMut, for_chunks, parallel_for};
 
-/// Multiply-adds worth a task.
-const TASK: usize = 3 << 18;
+/// Multiply-adds worth a task: of one row, the time is that of reading them.
+const TASK: usize = 3 << 17;
 
 /// Elements of a matrix `[k, n]` that [`pack_right`] packs.
 pub fn packed_right_len<T: GemmElement>(n: usize, k: usize) -> usize {

@@ -1,5 +1,6 @@
 //! The register tile: `rows × columns` outputs, each one chain of fused multiply-adds in the order of k.
 
+use super::thin::{FEW, Stream, stream};
 use super::vector::Vector;
 use crate::simd::Isa;
 
@@ -85,6 +86,10 @@ pub(crate) enum Walk {
 /// The instruction set of the kernel is available, and every pointer of the tile is valid for the tile's size.
 type TileFn<T> = unsafe fn(&Tile<T>, *mut T);
 
+/// # Safety
+/// As [`TileFn`], for the stream's rows, steps and columns.
+type StreamFn<T> = unsafe fn(&Stream<T>);
+
 /// The tiles of one instruction set.
 pub(crate) struct Kernels<T: 'static> {
     /// Lanes of a register; a tile is one or two registers wide.
@@ -93,6 +98,8 @@ pub(crate) struct Kernels<T: 'static> {
     tiles: &'static [[[TileFn<T>; 3]; 2]],
     /// Those of two registers that pack B: `packing[rows - 1][walk]`.
     packing: &'static [[TileFn<T>; 2]],
+    /// `streams[rows - 1]`.
+    streams: [StreamFn<T>; FEW],
 }
 
 impl<T> Kernels<T> {
@@ -125,6 +132,15 @@ impl<T> Kernels<T> {
         // SAFETY: the caller's promise.
         unsafe { self.packing[rows - 1][walk as usize](tile, to) }
     }
+
+    /// Adds the steps of B to up to [`FEW`] rows.
+    ///
+    /// # Safety
+    /// As [`StreamFn`].
+    pub(super) unsafe fn stream(&self, rows: usize, stream: &Stream<T>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.streams[rows - 1](stream) }
+    }
 }
 
 /// Steps of one turn of the loop. The fewer additions and branches there are beside the multiply-adds, the better.
@@ -153,7 +169,7 @@ pub(super) fn prefetch<T>(line: *const T) {
 
 /// The same for one that is needed later, and is to wait in the second-level cache.
 #[inline(always)]
-fn prefetch_far<T>(line: *const T) {
+pub(super) fn prefetch_far<T>(line: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: every x86-64 processor has the instruction, and it never faults.
     unsafe {
@@ -338,6 +354,11 @@ macro_rules! kernels {
                 // SAFETY: the contract of `TileFn`.
                 unsafe { tile::<$vector, ROWS, REGISTERS, WALK, PACKS>(t, to) }
             }
+            $(#[$attribute])*
+            unsafe fn streamed<const ROWS: usize>(s: &Stream<$element>) {
+                // SAFETY: the contract of `StreamFn`.
+                unsafe { stream::<$vector, ROWS>(s) }
+            }
             Kernels {
                 lanes: <$vector as Vector>::LANES,
                 tiles: &[$([
@@ -345,6 +366,7 @@ macro_rules! kernels {
                     [compiled::<$rows, 2, 0, false>, compiled::<$rows, 2, 1, false>, compiled::<$rows, 2, 2, false>],
                 ]),*],
                 packing: &[$([compiled::<$rows, 2, 0, true>, compiled::<$rows, 2, 1, true>]),*],
+                streams: [streamed::<1>, streamed::<2>],
             }
         };
     };

@@ -90,11 +90,15 @@ impl<'a, T: Element> Reader<'a, T> {
     }
 
     /// As [`Reader::tile`] with room that is made only if it is needed: filling it takes longer than a small op.
+    /// One number for all elements is written there once.
     fn tile_in<'b>(&'b self, start: usize, len: usize, room: &'b mut Option<[T; TILE]>) -> &'b [T] {
-        match self.together(start, len) {
-            Some(elements) => elements,
-            None => self.tile(start, len, room.get_or_insert_with(|| [T::default(); TILE])),
+        if let Some(elements) = self.together(start, len) {
+            return elements;
         }
+        if self.axes.iter().all(|&(_, stride)| stride == 0) {
+            return &room.get_or_insert_with(|| [self.all[self.offset as usize]; TILE])[..len];
+        }
+        self.tile(start, len, room.get_or_insert_with(|| [T::default(); TILE]))
     }
 
     /// Copies elements `start..start + out.len()` into `out`.

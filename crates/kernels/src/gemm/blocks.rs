@@ -11,9 +11,10 @@
 
 use std::ops::Range;
 
-use super::Init;
 use super::pack::{Lanes, Source};
 use super::tile::{Kernels, Next, TURN, Tile, Walk};
+use super::transpose::transpose_into;
+use super::{Element, Init};
 use crate::number::Number;
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for, threads};
@@ -38,8 +39,15 @@ const LOW_PANELS: usize = 9;
 const NEAR_BYTES: usize = 4 << 20;
 /// Rows that are packed together take at most this much of the second-level cache.
 const ROWS_BYTES: usize = 256 << 10;
+/// Rows of B this far apart or less are packed by the tile that reads them; the further ones, a page or more each for 128
+/// bytes, are copied before, a few at a time and whole blocks of columns of them.
+const NEAR_ROWS_BYTES: usize = 8192;
 /// Below this many multiply-adds a product is one task: about ten microseconds of work.
 const FORK: usize = 1 << 19;
+/// How much more an element of the result costs to turn around than one of A to pack.
+const TURNING: usize = 4;
+/// Rows of the result that are turned around together: a few cache lines of each of its columns.
+const LINES: usize = 64;
 /// The side that is packed in advance holds at most this many elements at a time.
 const SHARED_ELEMENTS: usize = 1 << 24;
 
@@ -80,6 +88,57 @@ enum Columns<'a, T> {
     Shared(Packed<'a, T>),
     /// Packed for this block, or by its first panel of rows.
     Own(&'a mut [T]),
+}
+
+impl<T: Element> Product<'_, T, Lanes<'_, T>, Lanes<'_, T>> {
+    /// Computes the product, mirrored if that is less work.
+    ///
+    /// Of `Aᵀ·B`, the gradient of a weight, A has to be packed, and B is packed on the way. Where A is the larger side,
+    /// `Cᵀ = Bᵀ·A` leaves it where it is; what is turned around is the result. Multiplication commutes and every chain
+    /// keeps its order.
+    pub fn run_either_way(&self) {
+        let (m, n, k) = (self.m, self.n, self.k);
+        let packs_a = self.a.lane == 1 && !self.reads_a_directly();
+        if packs_a && m > n && (m - n) * k > TURNING * m * n { self.run_mirrored() } else { self.run() }
+    }
+
+    fn run_mirrored(&self) {
+        let (m, n) = (self.m, self.n);
+        // Not a multiple of the cache's period, so that the rows of a tile do not push each other out.
+        let row = m.next_multiple_of(16) + 16;
+        let lines = |task: usize| task * LINES..m.min((task + 1) * LINES);
+        scratch::with(n * row, |turned: &mut [T]| {
+            if matches!(self.init, Init::Accumulate) {
+                let turned = SharedMut::new(turned);
+                parallel_for(n.div_ceil(LINES), |task| {
+                    let columns = task * LINES..n.min((task + 1) * LINES);
+                    // SAFETY: C is only read here, and a task owns its rows of the copy.
+                    unsafe {
+                        let c = self.c.range(self.c_start..self.c_start + (m - 1) * self.c_row + n);
+                        let to = turned.pointer().add(columns.start * row);
+                        transpose_into(c, |i| i * self.c_row + columns.start, m, columns.len(), to, row);
+                    }
+                });
+            }
+            let init = match self.init {
+                Init::RowBias(bias) => Init::ColBias(bias),
+                Init::ColBias(bias) => Init::RowBias(bias),
+                other => other,
+            };
+            let (a, b, c) = (self.b, self.a, &SharedMut::new(turned));
+            Product { m: n, n: m, a, b, c, c_start: 0, c_row: row, init, ..*self }.run();
+            parallel_for(m.div_ceil(LINES), |task| {
+                let rows = lines(task);
+                let start = self.c_start + rows.start * self.c_row;
+                assert!(start + (rows.len() - 1) * self.c_row + n <= self.c.len());
+                // SAFETY: just checked, and a task owns its rows of C.
+                unsafe {
+                    let to = self.c.pointer().add(start);
+                    transpose_into(turned, |j| j * row + rows.start, n, rows.len(), to, self.c_row);
+                }
+            });
+        });
+    }
 }
 
 impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
@@ -399,9 +458,10 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         self.a.strided().is_some_and(|a| (a.step == 1 && near) || (a.lane == 1 && few))
     }
 
-    /// Whether the first panel of rows packs B as it reads it: where its columns lie side by side.
+    /// Whether the first panel of rows packs B as it reads it: where its columns lie side by side, and its rows near.
     fn packs_on_the_way(&self) -> bool {
-        self.b.strided().is_some_and(|b| b.lane == 1) && !self.reads_b_directly()
+        let near = |b: Lanes<T>| b.lane == 1 && b.step * size_of::<T>() <= NEAR_ROWS_BYTES;
+        self.b.strided().is_some_and(near) && !self.reads_b_directly()
     }
 
     /// Packing B pays when its panels are read more than a few times and do not stay in the first-level cache.

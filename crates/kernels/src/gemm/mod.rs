@@ -263,7 +263,7 @@ fn multiply<T: Element>(kernels: &'static Kernels<T>, problem: Problem<T>) {
             let small = Small { kernels, m, n, k, a, b, c, c_start, init, mirrored: false };
             match small.plan() {
                 Some(small) => small.run(),
-                None => product.run(),
+                None => product.run_either_way(),
             }
         });
     }

@@ -140,7 +140,11 @@ fn large_shapes_equal_the_chain() {
     for start in [Start::Zero, Start::Accumulate, Start::RowBias, Start::ColBias] {
         check::<f32>(300, 10, 90, true, false, start);
         check::<f64>(300, 7, 90, true, true, start);
+        check::<f32>(300, 75, 600, true, false, start);
+        check::<f64>(300, 75, 600, true, true, start);
     }
+    // Rows too far apart to be packed by the tile that reads them.
+    check::<f32>(200, 2100, 40, false, false, Start::RowBias);
     // Blocks of columns, and of rows.
     check::<f32>(600, 300, 70, false, true, Start::RowBias);
     check::<f32>(600, 700, 70, true, false, Start::Accumulate);

@@ -45,7 +45,7 @@ const NEAR_ROWS_BYTES: usize = 8192;
 /// Below this many multiply-adds a product is one task: about ten microseconds of work.
 const FORK: usize = 1 << 19;
 /// How much more an element of the result costs to turn around than one of A to pack.
-const TURNING: usize = 4;
+const TURNING: usize = 3;
 /// Rows of the result that are turned around together: a few cache lines of each of its columns.
 const LINES: usize = 64;
 /// The side that is packed in advance holds at most this many elements at a time.

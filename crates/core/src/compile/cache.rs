@@ -83,7 +83,7 @@ const FOR_INFERENCE: [Pass; 7] = [
 /// The passes that settle how ops are run.
 const SETTLING: [Pass; 2] = [|graph, _| images::channels_last(graph), |graph, _| fuse::fuse(graph)];
 /// The passes that do ahead of runs what depends on constants alone.
-const PREPARING: [Pass; 2] = [constants::settle, rewrite::prepare];
+const PREPARING: [Pass; 2] = [rewrite::prepare, constants::keep_rest];
 
 fn run_passes(passes: &[Pass], graph: &mut Graph, memo: &mut Memo) {
     for pass in passes {

@@ -9,6 +9,8 @@ pub struct Memo {
     made: HashMap<Vec<u8>, Made>,
     /// How constants of the graph at hand came from others, by where their bytes are.
     origins: HashMap<usize, (Vec<u8>, Vec<Tensor>)>,
+    /// Whether a weight without its elements was to be packed that has not been yet.
+    wanted: bool,
 }
 
 /// The largest constant, in bytes, that is told from others by its elements, as it may be made anew for each graph (a bias
@@ -44,7 +46,8 @@ impl Memo {
     }
 
     /// The constants of an op whose weight, its second input, stands in another order: `len` elements that `pack` makes of
-    /// the weight's, at most once, and the constants behind it. None if one of them is not known.
+    /// the weight's, at most once, and the constants behind it. None if one of them is not known, or if the weight stands
+    /// in without its elements and has not been packed yet.
     pub fn packed<T: Element>(
         &mut self,
         what: &str,
@@ -54,12 +57,23 @@ impl Memo {
     ) -> Option<Vec<Tensor>> {
         let others = given[2..].iter().cloned().collect::<Option<Vec<_>>>()?;
         let weight = given[1].as_ref()?;
+        let mut wanted = false;
         let packed = self.of(what, &given[1..2], || {
+            if weight.is_traced() {
+                wanted = true;
+                return Err(());
+            }
             let mut packed = Buffer::recycled(len * size_of::<T>());
             pack(weight.contiguous().as_slice::<T>().ok_or(())?, packed.slice_mut());
-            Ok::<_, ()>(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
+            Ok(vec![Tensor::of_buffer(packed, Layout::contiguous(len), T::DTYPE)])
         });
+        self.wanted |= wanted;
         Some(packed.ok()?.into_iter().chain(others).collect())
+    }
+
+    /// Whether, since this was asked last, a weight's elements were wanted that it does not have.
+    pub(super) fn wants_elements(&mut self) -> bool {
+        std::mem::take(&mut self.wanted)
     }
 
     /// Notes that these tensors were made of constants, and are not kept: what is made of them is known by what they were.

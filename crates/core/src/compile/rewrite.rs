@@ -6,12 +6,13 @@
 //! * In a graph for inference, a channel's scale and shift (batch normalization) are folded into the weights before them.
 //!   That alone changes how results are rounded.
 
+use super::constants::settle_one;
 use super::graph::{Equation, Graph, Operand, Value, ValueId, What};
 use super::memo::Memo;
 use super::quantize::OnBytes;
 use crate::op::Op;
 use crate::ops::map::mul;
-use crate::tensor::{Buffer, Meta, Tensor};
+use crate::tensor::{Buffer, Meta, Tensor, TracedId};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -193,14 +194,41 @@ pub(super) fn gate_maxima(graph: &mut Graph) {
 }
 
 /// Prepares ops whose inputs are constants. That takes longer than one run without.
+///
+/// A weight that an equation is yet to scale is scaled only if nobody has prepared it for another batch size.
 pub(super) fn prepare(graph: &mut Graph, memo: &mut Memo) {
     for at in 0..graph.equations.len() {
-        let What::Op(op) = &graph.equations[at].what else { continue };
+        let What::Op(op) = graph.equations[at].what.clone() else { continue };
         let inputs: Vec<Meta> = graph.equations[at].inputs.iter().map(Operand::meta).collect();
-        let Some((op, others)) = op.rewrites().prepared(&inputs, &constants(graph, at), memo) else { continue };
+        let mut given = constants(graph, at);
+        let scaling = scaled_weight(graph, at, &mut given, memo);
+        let mut prepared = op.rewrites().prepared(&inputs, &given, memo);
+        if let Some(scaling) = scaling.filter(|_| memo.wants_elements()) {
+            settle_one(graph, scaling, memo);
+            prepared = op.rewrites().prepared(&inputs, &constants(graph, at), memo);
+        }
+        let Some((op, others)) = prepared else { continue };
         graph.equations[at].what = What::Op(op);
         replace_inputs(graph, at, others);
     }
+    graph.equations.retain(|equation| !is_taken(equation));
+}
+
+/// Lets a weight that is yet to be made of constants stand in for itself, without its elements, and gives the equation that
+/// makes it.
+fn scaled_weight(graph: &Graph, at: usize, given: &mut [Option<Tensor>], memo: &mut Memo) -> Option<usize> {
+    let Some(weight @ None) = given.get_mut(1) else { return None };
+    let operand = &graph.equations[at].inputs[1];
+    let scaling = graph.equations[..at].iter().position(|e| e.outputs == [operand.value])?;
+    let (What::Op(op), sources) = (&graph.equations[scaling].what, constants(graph, scaling)) else { return None };
+    if sources.iter().any(Option::is_none) {
+        return None;
+    }
+    let elements = Buffer::traced(TracedId { trace: 0, value: operand.value }, graph.values[operand.value].bytes);
+    let absent = Tensor::of_buffer(elements, operand.layout.clone(), operand.dtype);
+    memo.came(std::slice::from_ref(&absent), &format!("{op:?}"), &sources);
+    *weight = Some(absent);
+    Some(scaling)
 }
 
 /// For an op that reads as its first input all of what another op makes, which nothing else reads: the equation of that

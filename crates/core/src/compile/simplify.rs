@@ -70,7 +70,7 @@ fn drop_overwritten_stores(graph: &mut Graph) {
 }
 
 /// Equations whose results reach neither an output nor a place outside.
-fn drop_unread(graph: &mut Graph) {
+pub(super) fn drop_unread(graph: &mut Graph) {
     let mut read = vec![false; graph.values.len()];
     let mark = |read: &mut Vec<bool>, operands: &[Operand]| operands.iter().for_each(|o| read[o.value] = true);
     mark(&mut read, &graph.outputs);

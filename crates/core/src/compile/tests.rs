@@ -356,6 +356,29 @@ fn gradients_of_maxima_are_gated_before_they_are_placed() {
     }
 }
 
+/// Small images of a batch are convolved side by side, with the weight as it lies: scaled, it is kept once.
+#[test]
+fn graphs_of_all_batch_sizes_share_scaled_weights() {
+    let (weight, scale) =
+        (Param::new(numbers(&[32, 32, 2, 2], 1).mul(0.1)), Param::new(numbers(&[32], 2).square().add(0.5)));
+    let padded = Convolution::new().padding(1);
+    let folded = compile(|[x]: [&Tensor; 1]| {
+        let s = scale.get();
+        x.conv2d(&weight.get(), None, &padded).batch_norm_eval(&s, &s, Some(&s), None, 1e-5)
+    })
+    .for_inference();
+    let read = |batch: usize| {
+        let x = numbers(&[batch, 32, 4, 4], 3);
+        assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-5);
+        let graph = no_grad(|| folded.graph([&x])).unwrap();
+        assert_eq!(graph.len(), 1, "{graph}");
+        graph.values[graph.equations[0].inputs[1].value].clone()
+    };
+    let (two, three) = (read(2), read(3));
+    assert_eq!(two.meta.shape, [32, 32, 2, 2]);
+    assert!(Arc::ptr_eq(&two.constant.unwrap(), &three.constant.unwrap()));
+}
+
 /// A batch of a larger tensor begins in the middle of its buffer.
 #[test]
 fn arguments_may_be_parts_of_tensors() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 struct Linear;
 
 /// Rows for which a weight is packed: more of them pay for packing it anew.
-const ROWS: usize = 16;
+const ROWS: usize = 64;
 
 impl Rewrites for Linear {
     fn prepared(

@@ -5,7 +5,7 @@
 
 use super::window::{Block, Copied, Window};
 use super::{ConvShape, Finish, rows};
-use crate::gemm::{Element, Kernels, Lanes, Next, Prepacked, Tile, Walk, transpose_into};
+use crate::gemm::{Element, Kernels, Lanes, Next, Prepacked, TURN, Tile, Walk, transpose_into};
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
 
@@ -134,8 +134,12 @@ impl<T: Element> Across<'_, T> {
                     let steps = SLAB.min(k - step);
                     let b = weight[step * padded..(step + steps) * padded].as_ptr();
                     let bias = if step + steps == k { row_bias } else { std::ptr::null() };
-                    for (row, end) in self.panels() {
+                    // The weights come from memory: each tile asks for a part of the steps behind these.
+                    let panels = self.positions.div_ceil(kernels.rows());
+                    let (behind, far_turn) = (b.wrapping_add(steps * padded), TURN * padded / panels);
+                    for (i, (row, end)) in self.panels().enumerate() {
                         let (a, a_step) = a(row, end - row, step);
+                        let far = behind.wrapping_add(i * steps * padded / panels);
                         let c = c[row * padded..end * padded].as_mut_ptr();
                         let tile = Tile {
                             k: steps,
@@ -147,7 +151,7 @@ impl<T: Element> Across<'_, T> {
                             table: std::ptr::null(),
                             c: [c, c.wrapping_add(kernels.lanes)],
                             c_row: padded,
-                            next: Next::NONE,
+                            next: Next { far, far_turn, ..Next::NONE },
                             lanes: [columns.min(kernels.lanes), columns.saturating_sub(kernels.lanes)],
                             resume: step > 0,
                             row_bias: [bias, second(bias)],

@@ -3,7 +3,7 @@
 //! Between convolutions that sum over channels, such images need not be transposed twice. What is computed, and in which
 //! order, is the same: so are the bits.
 
-use super::{ConvShape, Finish, Weight, first, lines, winograd};
+use super::{ConvShape, Finish, Packing, Weight, first, lines, packing, points, winograd};
 use crate::simd::LANES;
 
 /// How the elements of images lie.
@@ -22,7 +22,7 @@ fn whole(shape: &ConvShape) -> bool {
 
 /// Whether [`forward_last`] can convolve this shape.
 pub fn suits_forward(shape: &ConvShape) -> bool {
-    shape.y_len() > 0 && whole(shape) && winograd::suits(shape)
+    shape.y_len() > 0 && (points::suits(shape) || (whole(shape) && winograd::suits(shape)))
 }
 
 /// Whether [`backward_data_last`] can convolve this shape.
@@ -35,15 +35,48 @@ pub fn suits_backward_weight(shape: &ConvShape) -> bool {
     shape.y_len() * shape.weight_len() > 0 && whole(shape) && winograd::suits_weight(shape)
 }
 
-/// [`super::forward_with`] with the channels of `x` and `y` last.
+/// How a weight is packed for [`forward_last`] of this shape, as [`super::packing`] says it.
+pub fn packing_last(shape: &ConvShape) -> Option<Packing> {
+    match suits_forward(shape) {
+        true if points::suits(shape) => Some(Packing { len: points::packed_len(shape), channels_are_lanes: true }),
+        true => packing::<f32>(shape),
+        false => None,
+    }
+}
+
+/// Packs a weight for [`forward_last`].
+///
+/// # Panics
+/// If a slice does not have the shape's length, or the shape does not [suit](suits_forward).
+#[track_caller]
+pub fn pack_last(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
+    if !points::suits(shape) {
+        return super::pack(shape, weight, to);
+    }
+    assert_eq!((weight.len(), to.len()), (shape.weight_len(), points::packed_len(shape)), "lengths: {shape:?}");
+    points::pack(shape, weight, to);
+}
+
+/// [`super::forward_with`] with the channels of `x` and `y` last, and a weight that may be packed by [`pack_last`].
 ///
 /// # Panics
 /// As `forward_with`, and if the shape does not [suit](suits_forward).
 #[track_caller]
 pub fn forward_last(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
-    shape.check(x.len(), weight.checked_len(shape), y.len());
-    finish.check(shape);
     assert!(suits_forward(shape), "channels cannot lie last: {shape:?}");
+    let weight_len = match weight {
+        Weight::Plain(weight) => weight.len(),
+        Weight::Packed(packed) => {
+            let len = packing_last(shape).map(|packing| packing.len);
+            assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
+            shape.weight_len()
+        }
+    };
+    shape.check(x.len(), weight_len, y.len());
+    finish.check(shape);
+    if points::suits(shape) {
+        return points::forward(shape, x, weight, finish, y);
+    }
     winograd::forward(shape, Order::ChannelsLast, x, weight, finish, y);
 }
 

@@ -26,6 +26,7 @@ mod last;
 mod lines;
 mod pixels;
 mod planes;
+mod points;
 mod rows;
 mod taps;
 mod trim;
@@ -37,8 +38,8 @@ use crate::number::Number;
 use crate::simd::{Vectorized, vectorized};
 use crate::threads::SharedMut;
 pub use last::{
-    Order, backward_data_last, backward_weight_first, backward_weight_last, forward_first, forward_last,
-    suits_backward_data, suits_backward_weight, suits_first, suits_forward,
+    Order, backward_data_last, backward_weight_first, backward_weight_last, forward_first, forward_last, pack_last,
+    packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
 };
 use window::Window;
 
@@ -175,11 +176,9 @@ impl<T: Number> Finish<'_, T> {
     /// # Safety
     /// The rows lie within `y`, and nobody else uses them.
     unsafe fn bound_rows(&self, y: &SharedMut<T>, start: usize, rows: usize, row: usize, columns: usize) {
-        for i in (0..rows).filter(|_| self.bounds.is_some()) {
-            let start = start + i * row;
-            // SAFETY: the caller's promise.
-            self.bound(unsafe { y.range(start..start + columns) });
-        }
+        let Some((low, high)) = self.bounds.filter(|_| rows > 0) else { return };
+        assert!(start + (rows - 1) * row + columns <= y.len());
+        vectorized(BoundedRows { y: y.pointer().wrapping_add(start), rows, row, columns, low, high });
     }
 }
 
@@ -198,6 +197,29 @@ impl<T: Number> Vectorized for Bounded<'_, T> {
         for y in self.y {
             let x = if *y < self.low { self.low } else { *y };
             *y = if x > self.high { self.high } else { x };
+        }
+    }
+}
+
+/// Rows of neighbours, which the maker may write.
+struct BoundedRows<T> {
+    y: *mut T,
+    rows: usize,
+    row: usize,
+    columns: usize,
+    low: T,
+    high: T,
+}
+
+impl<T: Number> Vectorized for BoundedRows<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for i in 0..self.rows {
+            // SAFETY: who makes a `BoundedRows` promises it.
+            let y = unsafe { std::slice::from_raw_parts_mut(self.y.add(i * self.row), self.columns) };
+            Bounded { y, low: self.low, high: self.high }.run();
         }
     }
 }

@@ -410,7 +410,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row: self.c_row,
-                    next: Next { c: self.c.pointer().wrapping_add(next), a: next_a, a_turn },
+                    next: Next { c: self.c.pointer().wrapping_add(next), far: next_a, far_turn: a_turn },
                     lanes: [lanes.len().min(one), lanes.len().saturating_sub(one)],
                     resume: k.start > 0 || matches!(self.init, Init::Accumulate),
                     row_bias: [row_bias, second(row_bias)],

@@ -26,7 +26,7 @@ pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 pub use prepacked::{gemm_packed, pack_right, packed_right_len};
 use small::Small;
-pub(crate) use tile::{Kernels, Next, Step, Tile, Walk};
+pub(crate) use tile::{Kernels, Next, Step, TURN, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.

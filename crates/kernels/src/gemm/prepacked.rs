@@ -4,7 +4,7 @@ use super::pack::{Lanes, Source};
 use super::{Element, GemmElement, Mat};
 use std::ops::Range;
 
-use super::tile::{Kernels, Next, Tile, Walk};
+use super::tile::{Kernels, Next, TURN, Tile, Walk};
 use crate::simd::isa;
 use crate::threads::{SharedMut, for_chunks, parallel_for};
 
@@ -39,7 +39,7 @@ pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T],
     for_chunks(n.div_ceil(width), TASK.div_ceil((m * k * width).max(1)), |panels| {
         let columns = panels.start * width..n.min(panels.end * width);
         // SAFETY: the columns are this task's alone.
-        unsafe { b.columns(columns, m, a, k, bias, c, n) };
+        unsafe { b.columns(columns, m, a, k, bias, c, 0, n) };
     });
 }
 
@@ -75,7 +75,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
     }
 
     /// What [`Prepacked::new`] has packed.
-    fn of(kernels: &'static Kernels<T>, n: usize, k: usize, panels: &'a [T]) -> Self {
+    pub fn of(kernels: &'static Kernels<T>, n: usize, k: usize, panels: &'a [T]) -> Self {
         assert_eq!(panels.len(), Self::elements(kernels, n, k), "length of the packed matrix");
         Prepacked { kernels, n, k, panels }
     }
@@ -84,15 +84,15 @@ impl<'a, T: Element> Prepacked<'a, T> {
     /// of multiply-adds start at zero, and the bias, one value per column, is added last.
     pub fn multiply(&self, m: usize, a: &[T], a_row: usize, bias: Option<&[T]>, c: &mut [T], c_row: usize) {
         // SAFETY: nobody else uses C.
-        unsafe { self.columns(0..self.n, m, a, a_row, bias, &SharedMut::new(c), c_row) }
+        unsafe { self.columns(0..self.n, m, a, a_row, bias, &SharedMut::new(c), 0, c_row) }
     }
 
-    /// [`Prepacked::multiply`] for some columns, which begin with a panel.
+    /// [`Prepacked::multiply`] for some columns, which begin with a panel, of a C that begins at `c_start`.
     ///
     /// # Safety
     /// Nobody else uses these columns of C.
     #[allow(clippy::too_many_arguments)] // those of a product
-    unsafe fn columns(
+    pub unsafe fn columns(
         &self,
         columns: Range<usize>,
         m: usize,
@@ -100,13 +100,14 @@ impl<'a, T: Element> Prepacked<'a, T> {
         a_row: usize,
         bias: Option<&[T]>,
         c: &SharedMut<T>,
+        c_start: usize,
         c_row: usize,
     ) {
         if m == 0 || columns.is_empty() {
             return;
         }
         assert!((m - 1) * a_row + self.k <= a.len(), "A holds {m} rows");
-        assert!((m - 1) * c_row + self.n <= c.len(), "C holds {m} rows");
+        assert!(c_start + (m - 1) * c_row + self.n <= c.len(), "C holds {m} rows");
         assert!(bias.is_none_or(|bias| bias.len() == self.n), "one bias per column");
         let (width, one) = (self.kernels.columns(), self.kernels.lanes);
         let panels = m.div_ceil(self.kernels.rows());
@@ -118,9 +119,12 @@ impl<'a, T: Element> Prepacked<'a, T> {
             // The second register of the last panel may lie past the end; then the tile has one register only.
             let b = [b.as_ptr(), b.as_ptr().wrapping_add(one)];
             let row_bias = bias.map_or(std::ptr::null(), |bias| bias[j..].as_ptr());
+            // Each tile asks for a part of the next panel, which lies behind this one.
+            let (behind, far_turn) = (b[0].wrapping_add(padded * self.k), TURN * padded / panels);
             for panel in 0..panels {
+                let far = behind.wrapping_add(panel * self.k * padded / panels);
                 let rows = m * panel / panels..m * (panel + 1) / panels;
-                let c = c.pointer().wrapping_add(rows.start * c_row + j);
+                let c = c.pointer().wrapping_add(c_start + rows.start * c_row + j);
                 let tile = Tile {
                     k: self.k,
                     a: a[rows.start * a_row..].as_ptr(),
@@ -131,7 +135,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
                     table: std::ptr::null(),
                     c: [c, c.wrapping_add(one)],
                     c_row,
-                    next: Next::NONE,
+                    next: Next { far, far_turn, ..Next::NONE },
                     lanes: [columns.min(one), columns.saturating_sub(one)],
                     resume: false,
                     row_bias: [row_bias, second(row_bias)],

@@ -32,20 +32,20 @@ pub(crate) struct Tile<T> {
     pub col_bias: *const T,
 }
 
-/// What is brought near while a tile computes, for [`Walk::Packed`]: the hardware foresees neither.
+/// What is brought near while a tile computes: the hardware foresees neither.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Next<T> {
-    /// Where the next tile begins in C, or null.
+    /// Where the next tile begins in C, or null. For [`Walk::Packed`].
     pub c: *const T,
-    /// A part of the next panel of A, or null.
-    pub a: *const T,
+    /// A part of the next panel of A or B, or null. Not for [`Walk::Table`].
+    pub far: *const T,
     /// Elements of that part per [`TURN`] steps of this tile.
-    pub a_turn: usize,
+    pub far_turn: usize,
 }
 
 impl<T> Next<T> {
     /// Nothing.
-    pub const NONE: Next<T> = Next { c: std::ptr::null(), a: std::ptr::null(), a_turn: 0 };
+    pub const NONE: Next<T> = Next { c: std::ptr::null(), far: std::ptr::null(), far_turn: 0 };
 }
 
 /// One step of a tile that does not find its operands in a row. Both numbers are loaded at once: tiles of one register
@@ -144,7 +144,7 @@ impl<T> Kernels<T> {
 }
 
 /// Steps of one turn of the loop. The fewer additions and branches there are beside the multiply-adds, the better.
-pub(super) const TURN: usize = 4;
+pub(crate) const TURN: usize = 4;
 /// Steps that B is asked for ahead: it comes from the second-level cache, whose delay the processor does not hide.
 const B_AHEAD: usize = 8;
 /// The same while B is packed, for it comes from further away.
@@ -219,7 +219,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
         let a_row = if WALK == Walk::Rows as usize { t.a_row } else { 1 };
         let (mut a, mut b, mut table) = (t.a, t.b, t.table);
         let (a_step, b_step) = (t.a_step, t.b_step);
-        let a_ahead = if t.next.a.is_null() { 0 } else { A_AHEAD * a_step };
+        let a_ahead = if t.next.far.is_null() { 0 } else { A_AHEAD * a_step };
         // What is not wanted long enough is found where it is.
         let b_ahead = match PACKS {
             _ if t.k < SHORT => 0,
@@ -230,7 +230,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
         let (mut a_5, mut a_10) = (a.wrapping_add(5 * a_row), a.wrapping_add(10 * a_row));
         // Without a next tile the prefetches find what is there: cheaper than a second kernel.
         let mut next_c = if t.next.c.is_null() { t.c[0].cast_const() } else { t.next.c };
-        let mut next_a = if t.next.a.is_null() { t.a } else { t.next.a };
+        let mut next_far = if t.next.far.is_null() { t.a } else { t.next.far };
         let (mut next_rows, mut next_row) = (ROWS, t.c_row);
         macro_rules! step {
             ($number:literal) => {
@@ -273,10 +273,10 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                         next_row = if next_rows == 0 { 0 } else { next_row };
                         next_c = opaque(next_c.wrapping_add(next_row));
                     }
-                    if $number == 3 {
-                        prefetch_far(next_a);
-                        next_a = opaque(next_a.wrapping_add(t.next.a_turn));
-                    }
+                }
+                if WALK != Walk::Table as usize && $number == 3 {
+                    prefetch_far(next_far);
+                    next_far = opaque(next_far.wrapping_add(t.next.far_turn));
                 }
                 // In place, the steps of a turn are displacements.
                 let step = if WALK == Walk::Rows as usize { $number } else { 0 };

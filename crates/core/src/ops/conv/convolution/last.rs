@@ -6,7 +6,7 @@ use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use hadal_kernels::conv::{
     ConvShape, Finish, Weight, backward_data_last, backward_weight_first, backward_weight_last, forward_first,
-    forward_last, pack, packing, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
+    forward_last, pack_last, packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
 };
 use std::sync::Arc;
 
@@ -135,9 +135,9 @@ impl Op for ConvolvedLast {
 impl Rewrites for ConvolvedLast {
     fn prepared(&self, _: &[Meta], given: &[Option<Tensor>], memo: &mut Memo) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
         let Pass::Forward { bounds, packed: false } = self.pass else { return None };
-        let packing = packing::<f32>(&self.sizes).filter(|_| !self.first)?;
+        let packing = packing_last(&self.sizes).filter(|_| !self.first)?;
         let what = format!("{packing:?} for {:?}", self.geometry);
-        let inputs = memo.packed::<f32>(&what, given, packing.len, |weight, to| pack(&self.sizes, weight, to))?;
+        let inputs = memo.packed::<f32>(&what, given, packing.len, |weight, to| pack_last(&self.sizes, weight, to))?;
         Some((Arc::new(ConvolvedLast { pass: Pass::Forward { bounds, packed: true }, ..*self }), inputs))
     }
 }

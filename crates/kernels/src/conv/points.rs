@@ -1,0 +1,103 @@
+//! Convolutions whose kernel is a single position, over images whose channels lie last: products of positions with the
+//! weight, `y[p, o] = Σ x[p, c]·w[o, c]`. Nothing but the weight is packed, and every tile is full but for the last
+//! positions.
+
+use std::ops::Range;
+
+use super::{ConvShape, Finish, Weight};
+use crate::gemm::{Element, Lanes, Prepacked};
+use crate::scratch;
+use crate::simd::{LANES, isa};
+use crate::threads::{SharedMut, parallel_for};
+
+/// Multiply-adds worth a task.
+const TASK: usize = 3 << 18;
+/// Tasks at most.
+const TASKS: usize = 16;
+
+/// Whether [`forward`] takes this shape.
+pub(super) fn suits(shape: &ConvShape) -> bool {
+    let inside = (0..3).all(|d| shape.output[d] > 0 && (shape.output[d] - 1) * shape.stride[d] < shape.input[d]);
+    let point = shape.kernel == [1; 3] && shape.pad_begin == [0; 3] && inside;
+    point && shape.groups == 1 && shape.in_channels.min(shape.out_channels) >= LANES
+}
+
+/// The elements of the packed weight.
+pub(super) fn packed_len(shape: &ConvShape) -> usize {
+    Prepacked::elements(f32::kernels(isa()), shape.out_channels, shape.in_channels)
+}
+
+/// Packs the weight for [`forward`].
+pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
+    let (n, k) = (shape.out_channels, shape.in_channels);
+    Prepacked::new(f32::kernels(isa()), Lanes { data: weight, step: 1, lane: k }, n, k, to);
+}
+
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
+    match weight {
+        Weight::Packed(packed) => multiply(shape, x, packed, finish, y),
+        Weight::Plain(weight) => scratch::with(packed_len(shape), |packed: &mut [f32]| {
+            pack(shape, weight, packed);
+            multiply(shape, x, packed, finish, y);
+        }),
+    }
+}
+
+fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+    let (kernels, n, k) = (f32::kernels(isa()), shape.out_channels, shape.in_channels);
+    let weight = &Prepacked::of(kernels, n, k, packed);
+    let (rows, y) = (Rows::of(shape), &SharedMut::new(y));
+    let panels = n.div_ceil(kernels.columns());
+    let tasks = (rows.all() * n * k / TASK).clamp(1, TASKS);
+    let across = panels.min(tasks);
+    let down = (tasks / across).min(rows.all());
+    let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
+    parallel_for(across * down, |task| {
+        let mine = part(task / across, down, rows.all());
+        for panel in part(task % across, across, panels) {
+            let columns = panel * kernels.columns()..n.min((panel + 1) * kernels.columns());
+            // A panel of the weight meets all positions while it is near.
+            for (positions, start, a_row) in rows.neighbours(mine.clone()) {
+                let (c_start, m) = (positions.start * n, positions.len());
+                // SAFETY: these columns of these positions are this task's alone.
+                unsafe {
+                    weight.columns(columns.clone(), m, &x[start..], a_row, finish.bias, y, c_start, n);
+                    finish.bound_rows(y, c_start + columns.start, m, n, columns.len());
+                }
+            }
+        }
+    });
+}
+
+/// The positions of all results, and where they read.
+#[derive(Clone, Copy)]
+struct Rows {
+    shape: ConvShape,
+    /// Neighbours in a line.
+    line: usize,
+}
+
+impl Rows {
+    fn of(shape: &ConvShape) -> Rows {
+        let whole = shape.input == shape.output && shape.stride == [1; 3];
+        let line = if whole { shape.batch * shape.output.iter().product::<usize>() } else { shape.output[2] };
+        Rows { shape: *shape, line }
+    }
+
+    fn all(&self) -> usize {
+        self.shape.batch * self.shape.output.iter().product::<usize>()
+    }
+
+    /// The positions of a range in lines: which they are, where the first reads, and how far the next reads from it.
+    fn neighbours(self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize, usize)> {
+        let ConvShape { in_channels, input, output, stride, .. } = self.shape;
+        let lines = range.start / self.line..range.end.div_ceil(self.line);
+        lines.map(move |line| {
+            let from = range.start.max(line * self.line);
+            let to = range.end.min((line + 1) * self.line);
+            let (image, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
+            let first = ((image * input[0] + d * stride[0]) * input[1] + h * stride[1]) * input[2];
+            (from..to, (first + (from - line * self.line) * stride[2]) * in_channels, stride[2] * in_channels)
+        })
+    }
+}

@@ -64,15 +64,7 @@ pub fn pack_last(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
 #[track_caller]
 pub fn forward_last(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
     assert!(suits_forward(shape), "channels cannot lie last: {shape:?}");
-    let weight_len = match weight {
-        Weight::Plain(weight) => weight.len(),
-        Weight::Packed(packed) => {
-            let len = packing_last(shape).map(|packing| packing.len);
-            assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
-            shape.weight_len()
-        }
-    };
-    shape.check(x.len(), weight_len, y.len());
+    shape.check(x.len(), weight.checked_len(shape, packing_last), y.len());
     finish.check(shape);
     if points::suits(shape) {
         return points::forward(shape, x, weight, finish, y);

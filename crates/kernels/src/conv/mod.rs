@@ -133,13 +133,13 @@ pub enum Weight<'a, T> {
 }
 
 impl<T: GemmElement> Weight<'_, T> {
-    /// The elements of the weight, which is as the shape says.
+    /// The elements of the weight, which is as the shape says, or its packing.
     #[track_caller]
-    fn checked_len(&self, shape: &ConvShape) -> usize {
+    fn checked_len(&self, shape: &ConvShape, packing: fn(&ConvShape) -> Option<Packing>) -> usize {
         match self {
             Weight::Plain(weight) => weight.len(),
             Weight::Packed(packed) => {
-                let len = packing::<T>(shape).map(|packing| packing.len);
+                let len = packing(shape).map(|packing| packing.len);
                 assert_eq!(Some(packed.len()), len, "length of the packed weight: {shape:?}");
                 shape.weight_len()
             }
@@ -239,7 +239,7 @@ pub fn forward<T: GemmElement>(shape: &ConvShape, x: &[T], weight: &[T], bias: O
 /// As `forward`; or if a packed weight has not the length of its [`packing`].
 #[track_caller]
 pub fn forward_with<T: GemmElement>(shape: &ConvShape, x: &[T], weight: Weight<T>, finish: Finish<T>, y: &mut [T]) {
-    shape.check(x.len(), weight.checked_len(shape), y.len());
+    shape.check(x.len(), weight.checked_len(shape, packing::<T>), y.len());
     finish.check(shape);
     if !y.is_empty() {
         T::forward(shape, x, weight, finish, y);

@@ -306,6 +306,10 @@ fn the_order_of_images_does_not_matter() {
         plane(4, 1, [144, 128], [14, 14], [3, 3], 1, [1, 1], 1),
         plane(3, 1, [16, 48], [40, 57], [3, 3], 1, [2, 2], 1),
         plane(6, 1, [64, 64], [10, 9], [3, 3], 1, [2, 0], 1),
+        plane(1, 1, [16, 32], [5, 7], [1, 1], 1, [0, 0], 1),
+        plane(3, 1, [40, 24], [29, 30], [1, 1], 1, [0, 0], 1),
+        plane(2, 1, [64, 600], [14, 13], [1, 1], 2, [0, 0], 1),
+        plane(5, 1, [17, 130], [11, 20], [1, 1], 3, [0, 0], 1),
     ] {
         let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
         let bias = numbers(4, shape.out_channels);
@@ -317,8 +321,8 @@ fn the_order_of_images_does_not_matter() {
         forward_with(&shape, &x, Weight::Plain(&w), finish, &mut y);
         forward_last(&shape, &x_last, Weight::Plain(&w), finish, &mut y_last);
         assert_eq!(channels_last(&y, shape.batch, shape.out_channels), y_last, "y of {shape:?}");
-        let mut packed = vec![9.0; packing::<f32>(&shape).unwrap().len];
-        pack(&shape, &w, &mut packed);
+        let mut packed = vec![9.0; packing_last(&shape).unwrap().len];
+        pack_last(&shape, &w, &mut packed);
         y_last.fill(8.0);
         forward_last(&shape, &x_last, Weight::Packed(&packed), finish, &mut y_last);
         assert_eq!(channels_last(&y, shape.batch, shape.out_channels), y_last, "packed, y of {shape:?}");

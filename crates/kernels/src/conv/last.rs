@@ -1,7 +1,8 @@
 //! Convolutions whose images have their channels last: `[batch, depth, height, width, channels]`.
 //!
-//! Between convolutions that sum over channels, such images need not be transposed twice. What is computed, and in which
-//! order, is the same: so are the bits.
+//! Between convolutions that sum over channels, such images need not be transposed twice. Those with a form for it are
+//! Winograd's (`winograd/`), those of a single position (`points.rs`) and first layers (`first.rs`, `lines.rs`). What is
+//! computed, and in which order, is the same: so are the bits.
 
 use super::{ConvShape, Finish, Packing, Weight, first, lines, packing, points, winograd};
 use crate::simd::LANES;

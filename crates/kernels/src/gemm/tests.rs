@@ -153,6 +153,36 @@ fn large_shapes_equal_the_chain() {
     check::<f64>(130, 300, 600, true, false, Start::RowBias);
 }
 
+/// Columns of wider matrices, mirrored ones, and rows that are repeated.
+#[test]
+fn few_rows_may_lie_anywhere() {
+    let (k, n) = (150, 70);
+    let data: Vec<f32> = numbers(5, 70_000).into_iter().map(|x| x as f32).collect();
+    let rights = [Mat::new(&data, n, 1), Mat::new(&data, 1, k), Mat::new(&data, 1, 400), Mat::new(&data, 2, 310)];
+    for m in 1..=3 {
+        for (row, column) in [(k, 1), (1, m), (1, 3), (3 * k, 3), (0, 1), (0, 2)] {
+            let a = Mat::new(&data[7..], row, column);
+            for b in rights {
+                let mut c = vec![9.0; m * n];
+                gemm(m, n, k, a, b, &mut c, Init::Zero);
+                for (at, &found) in c.iter().enumerate() {
+                    let (i, j) = (at / n, at % n);
+                    let x = |s: usize| a.data[i * row + s * column];
+                    let chain =
+                        (0..k).fold(0.0f32, |sum, s| x(s).mul_add(b.data[s * b.row_stride + j * b.col_stride], sum));
+                    assert_eq!(
+                        found.to_bits(),
+                        chain.to_bits(),
+                        "{m} rows, strides {row}, {column} · {}, {} at {at}",
+                        b.row_stride,
+                        b.col_stride
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_broadcast_batch_uses_its_offsets() {
     let (batch, m, n, k) = (5, 3, 4, 6);

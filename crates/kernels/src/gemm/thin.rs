@@ -22,9 +22,10 @@ const STREAMS: usize = 8;
 /// Steps whose columns are turned around at once.
 const TURNED: usize = 128;
 
-/// Whether B is read along its rows or columns.
+/// Whether B can be read along its rows or its columns, and A by the tiles of the latter.
 pub(super) fn suits<T: Element>(product: &Product<T, Lanes<T>, Lanes<T>>) -> bool {
-    product.m <= FEW && (product.b.lane == 1 || product.b.step == 1)
+    let Product { m, a, b, .. } = *product;
+    m <= FEW && (b.lane == 1 || (b.step == 1 && (m == 1 || a.step == 1 || a.lane == 1)))
 }
 
 /// Computes the product, in parallel if that is worth it: a task has some columns.
@@ -112,7 +113,7 @@ fn across<T: Element>(product: &Product<T, Lanes<T>, Lanes<T>>, columns: Range<u
                 row_bias: [row_bias, second(row_bias)],
                 col_bias,
             };
-            let walk = if a.lane == 1 { Walk::Packed } else { Walk::Rows };
+            let walk = if a.step == 1 { Walk::Rows } else { Walk::Packed };
             // SAFETY: the assertions cover A and C; the turned columns are as many as the tile's.
             unsafe { kernels.compute(m, registers, walk, &tile) };
         }

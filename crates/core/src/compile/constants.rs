@@ -24,6 +24,8 @@ pub(super) fn settle(graph: &mut Graph, memo: &mut Memo) {
 /// Computes the constants that runs read as they are, once for the graphs of all shapes.
 pub(super) fn keep_rest(graph: &mut Graph, memo: &mut Memo) {
     drop_unread(graph);
+    // What stood in for weights is gone, and others may lie where it was.
+    memo.begin();
     fold_constants(graph, memo);
     forget_unread(graph);
 }

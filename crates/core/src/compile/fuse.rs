@@ -53,8 +53,12 @@ pub(crate) fn fuse(graph: &mut Graph) {
 fn groups(graph: &Graph) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut group_of: HashMap<ValueId, usize> = HashMap::new();
+    // What depends on constants alone is computed once, ahead of runs.
+    let mut constant: Vec<bool> = graph.values.iter().map(|value| value.constant.is_some()).collect();
     for (at, equation) in graph.equations.iter().enumerate() {
-        let shape = fusible(graph, equation);
+        let once = !equation.inputs.is_empty() && equation.inputs.iter().all(|o| constant[o.value]);
+        equation.outputs.iter().for_each(|&value| constant[value] = once);
+        let shape = if once { None } else { fusible(graph, equation) };
         let mut joins: Option<usize> = None;
         for g in equation.inputs.iter().filter_map(|o| group_of.get(&o.value).copied()).collect::<Vec<_>>() {
             let room = MOST - joins.map_or(1, |first| groups[first].equations.len() + 1);

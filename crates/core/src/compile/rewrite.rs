@@ -216,10 +216,16 @@ pub(super) fn prepare(graph: &mut Graph, memo: &mut Memo) {
 
 /// Lets a weight that is yet to be made of constants stand in for itself, without its elements, and gives the equation that
 /// makes it.
-fn scaled_weight(graph: &Graph, at: usize, given: &mut [Option<Tensor>], memo: &mut Memo) -> Option<usize> {
+fn scaled_weight(graph: &mut Graph, at: usize, given: &mut [Option<Tensor>], memo: &mut Memo) -> Option<usize> {
     let Some(weight @ None) = given.get_mut(1) else { return None };
+    let value = graph.equations[at].inputs[1].value;
+    let scaling = graph.equations[..at].iter().position(|e| e.outputs == [value])?;
+    // One that was scaled before it is scaled again, by a second scale behind the same op.
+    for value in graph.equations[scaling].inputs.iter().map(|o| o.value).collect::<Vec<_>>() {
+        let makers: Vec<usize> = (0..scaling).filter(|&i| graph.equations[i].outputs == [value]).collect();
+        makers.into_iter().for_each(|maker| settle_one(graph, maker, memo));
+    }
     let operand = &graph.equations[at].inputs[1];
-    let scaling = graph.equations[..at].iter().position(|e| e.outputs == [operand.value])?;
     let (What::Op(op), sources) = (&graph.equations[scaling].what, constants(graph, scaling)) else { return None };
     if sources.iter().any(Option::is_none) {
         return None;

@@ -379,6 +379,21 @@ fn graphs_of_all_batch_sizes_share_scaled_weights() {
     assert!(Arc::ptr_eq(&two.constant.unwrap(), &three.constant.unwrap()));
 }
 
+#[test]
+fn a_weight_that_is_scaled_twice_is_packed() {
+    let (weight, s) = (Param::new(numbers(&[16, 16, 3, 3], 1).mul(0.1)), numbers(&[16], 2).square().add(0.5));
+    let norm = |x: &Tensor| x.batch_norm_eval(&s, &s, Some(&s), None, 1e-5);
+    let padded = Convolution::new().padding(1);
+    let folded = compile(|[x]: [&Tensor; 1]| norm(&norm(&x.conv2d(&weight.get(), None, &padded)))).for_inference();
+    for batch in [1, 2] {
+        let x = numbers(&[batch, 16, 12, 12], 3);
+        assert!(no_grad(|| folded.difference([&x])).unwrap() < 1e-5);
+        let graph = no_grad(|| folded.graph([&x])).unwrap();
+        let read = graph.equations[0].inputs[1].value;
+        assert_eq!((graph.len(), graph.values[read].meta.shape.rank()), (1, 1), "{graph}");
+    }
+}
+
 /// A batch of a larger tensor begins in the middle of its buffer.
 #[test]
 fn arguments_may_be_parts_of_tensors() {

@@ -157,7 +157,7 @@ fn large_shapes_equal_the_chain() {
 #[test]
 fn few_rows_may_lie_anywhere() {
     let (k, n) = (150, 70);
-    let data: Vec<f32> = numbers(5, 70_000).into_iter().map(|x| x as f32).collect();
+    let data: Vec<f32> = numbers(5, 28_000).into_iter().map(|x| x as f32).collect();
     let rights = [Mat::new(&data, n, 1), Mat::new(&data, 1, k), Mat::new(&data, 1, 400), Mat::new(&data, 2, 310)];
     for m in 1..=3 {
         for (row, column) in [(k, 1), (1, m), (1, 3), (3 * k, 3), (0, 1), (0, 2)] {

@@ -63,7 +63,8 @@ fn along<T: Element>(product: &Product<T, Lanes<T>, Lanes<T>>, columns: Range<us
         c_row,
         columns: columns.len(),
     };
-    // SAFETY: the assertion covers A and B, the ranges C.
+    assert!(c_start + (m - 1) * c_row + columns.end <= c.len());
+    // SAFETY: the assertions cover A, B and C, of which a task owns its columns.
     unsafe { kernels.stream(m, &stream) };
     match init {
         Init::RowBias(bias) => (0..m).for_each(|i| {

@@ -133,7 +133,9 @@ impl<T: Element> Across<'_, T> {
                 for step in (0..k).step_by(SLAB) {
                     let steps = SLAB.min(k - step);
                     let b = weight[step * padded..(step + steps) * padded].as_ptr();
-                    let bias = if step + steps == k { row_bias } else { std::ptr::null() };
+                    let whole = step + steps == k;
+                    let bias = if whole { row_bias } else { std::ptr::null() };
+                    let bounds = self.finish.bounds.filter(|_| whole);
                     // The weights come from memory: each tile asks for a part of the steps behind these.
                     let panels = self.positions.div_ceil(kernels.rows());
                     let (behind, far_turn) = (b.wrapping_add(steps * padded), TURN * padded / panels);
@@ -156,12 +158,12 @@ impl<T: Element> Across<'_, T> {
                             resume: step > 0,
                             row_bias: [bias, second(bias)],
                             col_bias: std::ptr::null(),
+                            bounds,
                         };
                         // SAFETY: the slices above cover the weight and the results, `a` the panel with all its steps.
                         unsafe { kernels.compute(end - row, padded / kernels.lanes, Walk::Packed, &tile) };
                     }
                 }
-                self.finish.bound(c);
                 let start = self.start + first * self.positions;
                 assert!(start + columns * self.positions <= self.y.len());
                 // SAFETY: just checked; these channels are this task's alone.

@@ -57,6 +57,7 @@ impl<T: Element> Chains<'_, T> {
                 resume: false,
                 row_bias: [std::ptr::null(); 2],
                 col_bias: std::ptr::null(),
+                bounds: None,
             };
             // SAFETY: the caller's promise; the assertion covers the sums, and no tile is larger than the space.
             unsafe { kernels.compute(rows, columns.div_ceil(one), Walk::Table, &tile) };

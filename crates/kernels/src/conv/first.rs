@@ -9,11 +9,26 @@ use super::window::Copied;
 use super::{ConvShape, Finish};
 use crate::gemm::{Element, Kernels, Next, Step, Tile, Walk, transpose};
 use crate::scratch;
-use crate::simd::isa;
+use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
 
 /// Blocks that a convolution is cut into if it has enough rows.
 const TASKS: usize = 16;
+
+/// Positions of a line that make it wide.
+const WIDE: usize = 16;
+
+/// Whether this is a first layer: few channels in, registers of them out.
+pub(super) fn suits(shape: &ConvShape) -> bool {
+    let channels = (1..=4).contains(&shape.in_channels) && shape.out_channels.is_multiple_of(LANES);
+    channels && shape.weight_len() > 0 && shape.groups == 1 && shape.dilation == [1; 3]
+}
+
+/// Whether the lines of a plane's results fill tiles.
+pub(super) fn wide(shape: &ConvShape) -> bool {
+    let flat = [shape.input[0], shape.kernel[0], shape.output[0]] == [1; 3] && shape.pad_begin[0] == 0;
+    flat && shape.y_len() > 0 && shape.output[2] >= WIDE
+}
 
 /// `y[image, position, channel]` from `x[image, channel, position]`, in one group.
 pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], finish: Finish<T>, y: &mut [T]) {
@@ -76,7 +91,6 @@ impl<T: Element> Positions<'_, T> {
                     self.tile(&copied.data[base + start..], &table, panel, end - start, y);
                 }
             }
-            self.finish.bound(y);
         }
     }
 
@@ -102,6 +116,7 @@ impl<T: Element> Positions<'_, T> {
             resume: false,
             row_bias: if bias.is_null() { [bias; 2] } else { [bias, bias.wrapping_add(one)] },
             col_bias: std::ptr::null(),
+            bounds: self.finish.bounds,
         };
         // SAFETY: the copy holds what these positions of its window meet, the panel has all steps and columns, and `y`
         // all channels of the positions.

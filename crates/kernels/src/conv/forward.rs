@@ -206,11 +206,9 @@ fn wide<T: Element>(
                 let image = |_| &x[unit * window.image()..(unit + 1) * window.image()];
                 let copied = Copied::new(window, block, 1, image, copy, offsets);
                 let weight = &weight[group * m * k..(group + 1) * m * k];
-                let bias = finish.bias.map(|bias| &bias[group * m..(group + 1) * m]);
+                let finish = Finish { bias: finish.bias.map(|bias| &bias[group * m..(group + 1) * m]), ..finish };
                 let (start, positions) = (unit * m * c_row + block.start(window), block.positions(window));
-                Rows { kernels, m, k, weight, bias, y, start, c_row }.run(&copied, positions);
-                // SAFETY: these positions are this task's alone.
-                unsafe { finish.bound_rows(y, start, m, c_row, positions) };
+                Rows { kernels, m, k, weight, finish, y, start, c_row }.run(&copied, positions);
             });
         });
     });

@@ -207,7 +207,6 @@ impl<T: Element> Panel<'_, T> {
                 let count = lines.len() * width;
                 let results = &mut results[..self.rows * count * LANES];
                 self.compute(lines, lanes, results);
-                self.sums.finish.bound(results);
                 // Where the block is all there is, the rows of one image follow each other.
                 let steps = if count == positions { self.rows * count } else { count };
                 for (piece, results) in results.chunks_exact(steps * LANES).enumerate() {
@@ -260,6 +259,7 @@ impl<T: Element> Panel<'_, T> {
                         resume: false,
                         row_bias: [std::ptr::null(); 2],
                         col_bias: bias,
+                        bounds: self.sums.finish.bounds,
                     };
                     // SAFETY: the weight has a panel for all steps, the tables lead to sources that exist (`Taps`), and
                     // the results of these positions lie inside `results`.

@@ -1,10 +1,11 @@
 //! Convolutions whose images have their channels last: `[batch, depth, height, width, channels]`.
 //!
 //! Between convolutions that sum over channels, such images need not be transposed twice. Those with a form for it are
-//! Winograd's (`winograd/`), those of a single position (`points.rs`) and first layers (`first.rs`, `lines.rs`). What is
-//! computed, and in which order, is the same: so are the bits.
+//! Winograd's (`winograd/`), those of a single position (`points.rs`) and others over many channels (`padded.rs`),
+//! depthwise ones (`depthwise_last.rs`) and first layers (`first.rs`, `lines.rs`). What is computed, and in which order,
+//! is the same: so are the bits.
 
-use super::{ConvShape, Finish, Packing, Weight, first, lines, packing, points, winograd};
+use super::{ConvShape, Finish, Packing, Weight, depthwise_last, first, lines, packing, padded, points, winograd};
 use crate::simd::LANES;
 
 /// How the elements of images lie.
@@ -21,9 +22,31 @@ fn whole(shape: &ConvShape) -> bool {
     shape.in_channels.is_multiple_of(LANES) && shape.out_channels.is_multiple_of(LANES)
 }
 
+/// How a forward pass with channels last is computed.
+#[derive(Clone, Copy)]
+enum Way {
+    Points,
+    Depthwise,
+    Winograd,
+    Padded,
+}
+
+impl Way {
+    fn of(shape: &ConvShape) -> Option<Way> {
+        match () {
+            () if shape.y_len() == 0 => None,
+            () if points::suits(shape) => Some(Way::Points),
+            () if depthwise_last::suits(shape) => Some(Way::Depthwise),
+            () if winograd::suits(shape) => whole(shape).then_some(Way::Winograd),
+            () if padded::suits(shape) => Some(Way::Padded),
+            () => None,
+        }
+    }
+}
+
 /// Whether [`forward_last`] can convolve this shape.
 pub fn suits_forward(shape: &ConvShape) -> bool {
-    shape.y_len() > 0 && (points::suits(shape) || (whole(shape) && winograd::suits(shape)))
+    Way::of(shape).is_some()
 }
 
 /// Whether [`backward_data_last`] can convolve this shape.
@@ -38,10 +61,11 @@ pub fn suits_backward_weight(shape: &ConvShape) -> bool {
 
 /// How a weight is packed for [`forward_last`] of this shape, as [`super::packing`] says it.
 pub fn packing_last(shape: &ConvShape) -> Option<Packing> {
-    match suits_forward(shape) {
-        true if points::suits(shape) => Some(Packing { len: points::packed_len(shape), channels_are_lanes: true }),
-        true => packing::<f32>(shape),
-        false => None,
+    match Way::of(shape)? {
+        Way::Points => Some(Packing { len: points::packed_len(shape), channels_are_lanes: true }),
+        Way::Depthwise => Some(Packing { len: shape.weight_len(), channels_are_lanes: true }),
+        Way::Winograd => packing::<f32>(shape),
+        Way::Padded => Some(Packing { len: padded::packed_len(shape), channels_are_lanes: true }),
     }
 }
 
@@ -51,11 +75,15 @@ pub fn packing_last(shape: &ConvShape) -> Option<Packing> {
 /// If a slice does not have the shape's length, or the shape does not [suit](suits_forward).
 #[track_caller]
 pub fn pack_last(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
-    if !points::suits(shape) {
-        return super::pack(shape, weight, to);
+    let len = packing_last(shape).map(|packing| packing.len);
+    assert_eq!((weight.len(), Some(to.len())), (shape.weight_len(), len), "lengths: {shape:?}");
+    match Way::of(shape) {
+        Some(Way::Points) => points::pack(shape, weight, to),
+        Some(Way::Depthwise) => depthwise_last::pack(shape, weight, to),
+        Some(Way::Winograd) => winograd::pack(shape, weight, to),
+        Some(Way::Padded) => padded::pack(shape, weight, to),
+        None => {}
     }
-    assert_eq!((weight.len(), to.len()), (shape.weight_len(), points::packed_len(shape)), "lengths: {shape:?}");
-    points::pack(shape, weight, to);
 }
 
 /// [`super::forward_with`] with the channels of `x` and `y` last, and a weight that may be packed by [`pack_last`].
@@ -64,13 +92,15 @@ pub fn pack_last(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
 /// As `forward_with`, and if the shape does not [suit](suits_forward).
 #[track_caller]
 pub fn forward_last(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
-    assert!(suits_forward(shape), "channels cannot lie last: {shape:?}");
+    let Some(way) = Way::of(shape) else { panic!("channels cannot lie last: {shape:?}") };
     shape.check(x.len(), weight.checked_len(shape, packing_last), y.len());
     finish.check(shape);
-    if points::suits(shape) {
-        return points::forward(shape, x, weight, finish, y);
+    match way {
+        Way::Points => points::forward(shape, x, weight, finish, y),
+        Way::Depthwise => depthwise_last::forward(shape, x, weight, finish, y),
+        Way::Winograd => winograd::forward(shape, Order::ChannelsLast, x, weight, finish, y),
+        Way::Padded => padded::forward(shape, x, weight, finish, y),
     }
-    winograd::forward(shape, Order::ChannelsLast, x, weight, finish, y);
 }
 
 /// [`super::backward_data`] with the channels of `dy` and `dx` last.
@@ -95,12 +125,16 @@ pub fn backward_weight_last(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [
     winograd::backward_weight(shape, Order::ChannelsLast, x, dy, dw);
 }
 
-/// Whether [`forward_first`] and [`backward_weight_first`] take this shape: that of a first layer, two-dimensional and in
-/// one group, with up to four input channels, output channels in sixteens, no dilation, at least eight images, and enough
-/// products under a kernel row, and in all where maps are large.
+/// Whether [`backward_weight_first`] takes this shape: that of a first layer, two-dimensional and in one group, with up to
+/// four input channels, output channels in sixteens, no dilation, at least eight images, and enough products under a
+/// kernel row, and in all where maps are large.
+pub fn suits_first_weight(shape: &ConvShape) -> bool {
+    first::suits(shape) && lines::suits(shape)
+}
+
+/// Whether [`forward_first`] takes this shape: as [`suits_first_weight`], or wide maps of fewer images.
 pub fn suits_first(shape: &ConvShape) -> bool {
-    let channels = (1..=4).contains(&shape.in_channels) && shape.out_channels.is_multiple_of(LANES);
-    channels && shape.weight_len() > 0 && shape.groups == 1 && shape.dilation == [1; 3] && lines::suits(shape)
+    first::suits(shape) && (lines::suits(shape) || (first::wide(shape) && shape.batch < lines::IMAGES))
 }
 
 /// [`super::forward_with`] of a first layer: the channels of `y` come last, those of `x` first.
@@ -118,10 +152,10 @@ pub fn forward_first(shape: &ConvShape, x: &[f32], weight: &[f32], finish: Finis
 /// [`super::backward_weight`] of a first layer: the channels of `dy` come last, those of `x` first.
 ///
 /// # Panics
-/// As `backward_weight`, and if the shape does not [suit](suits_first).
+/// As `backward_weight`, and if the shape does not [suit](suits_first_weight).
 #[track_caller]
 pub fn backward_weight_first(shape: &ConvShape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     shape.check(x.len(), dw.len(), dy.len());
-    assert!(suits_first(shape), "no first layer: {shape:?}");
+    assert!(suits_first_weight(shape), "no first layer: {shape:?}");
     lines::backward_weight(shape, x, dy, Order::ChannelsLast, dw);
 }

@@ -26,7 +26,7 @@ const ROWS: usize = 8;
 /// With fewer products for a gradient, those of large maps come from memory too slowly.
 const PRODUCTS: usize = 64;
 /// Images at least.
-const IMAGES: usize = 8;
+pub(super) const IMAGES: usize = 8;
 /// Parts of the batch at most …
 const PARTS: usize = 16;
 /// … and positions that are worth one.

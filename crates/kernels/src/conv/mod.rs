@@ -18,12 +18,14 @@ mod backward;
 mod chains;
 mod channels;
 mod depthwise;
+mod depthwise_last;
 mod few;
 mod first;
 mod forward;
 mod images;
 mod last;
 mod lines;
+mod padded;
 mod pixels;
 mod planes;
 mod points;
@@ -39,7 +41,7 @@ use crate::simd::{Vectorized, vectorized};
 use crate::threads::SharedMut;
 pub use last::{
     Order, backward_data_last, backward_weight_first, backward_weight_last, forward_first, forward_last, pack_last,
-    packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
+    packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_first_weight, suits_forward,
 };
 use window::Window;
 

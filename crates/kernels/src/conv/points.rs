@@ -61,8 +61,8 @@ fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y
                 let (c_start, m) = (positions.start * n, positions.len());
                 // SAFETY: these columns of these positions are this task's alone.
                 unsafe {
-                    weight.columns(columns.clone(), m, &x[start..], a_row, finish.bias, y, c_start, n);
-                    finish.bound_rows(y, c_start + columns.start, m, n, columns.len());
+                    let (Finish { bias, bounds }, columns) = (finish, columns.clone());
+                    weight.columns(columns, m, &x[start..], a_row, bias, bounds, y, c_start, n);
                 }
             }
         }

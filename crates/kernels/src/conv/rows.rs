@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::Finish;
 use super::window::{Copied, Window};
 use crate::gemm::{Element, Kernels, Next, Step, Tile, Walk, transpose};
 use crate::threads::{SharedMut, parallel_for};
@@ -43,7 +44,7 @@ pub(super) struct Rows<'a, T: 'static> {
     pub k: usize,
     /// What [`pack`] gave for the group.
     pub weight: &'a [T],
-    pub bias: Option<&'a [T]>,
+    pub finish: Finish<'a, T>,
     pub y: &'a SharedMut<'a, T>,
     /// Where the block's first position is, and how far the rows of the result are apart.
     pub start: usize,
@@ -84,7 +85,9 @@ impl<T: Element> Rows<'_, T> {
     fn tiles(&self, data: &[T], registers: &[Register], first: usize, table: &[Step]) {
         let pair = [registers[0], registers[registers.len() - 1]];
         let panels = self.m.div_ceil(self.kernels.rows());
-        let bias = self.bias.filter(|_| first + table.len() == self.k);
+        let Finish { bias, bounds } = self.finish;
+        let whole = first + table.len() == self.k;
+        let (bias, bounds) = (bias.filter(|_| whole), bounds.filter(|_| whole));
         for i in 0..panels {
             let rows = panel(self.m, panels, i);
             let c = pair.map(|register| self.start + rows.start * self.c_row + register.position);
@@ -106,6 +109,7 @@ impl<T: Element> Rows<'_, T> {
                 resume: first > 0,
                 row_bias: [std::ptr::null(); 2],
                 col_bias: bias.map_or(std::ptr::null(), |bias| bias[rows.clone()].as_ptr()),
+                bounds,
             };
             // SAFETY: the copy has slack for a register behind its last element, the panel has all steps, the assertion
             // covers the result, whose positions are this task's alone.

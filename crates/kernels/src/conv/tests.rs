@@ -310,6 +310,19 @@ fn the_order_of_images_does_not_matter() {
         plane(3, 1, [40, 24], [29, 30], [1, 1], 1, [0, 0], 1),
         plane(2, 1, [64, 600], [14, 13], [1, 1], 2, [0, 0], 1),
         plane(5, 1, [17, 130], [11, 20], [1, 1], 3, [0, 0], 1),
+        plane(1, 1, [16, 32], [13, 14], [3, 3], 2, [1, 1], 1),
+        plane(2, 1, [70, 45], [28, 21], [3, 3], 2, [1, 1], 1),
+        plane(1, 1, [48, 80], [7, 7], [3, 3], 1, [1, 1], 1),
+        plane(3, 1, [20, 16], [30, 33], [5, 3], 3, [2, 0], 2),
+        plane(1, 1, [17, 33], [5, 6], [7, 2], 1, [6, 1], 1),
+        plane(7, 1, [33, 70], [14, 13], [3, 3], 2, [1, 1], 1),
+        plane(1, 32, [32, 32], [14, 15], [3, 3], 1, [1, 1], 1),
+        plane(2, 48, [48, 48], [15, 14], [3, 3], 2, [1, 1], 1),
+        plane(1, 20, [20, 20], [7, 7], [3, 3], 2, [1, 1], 1),
+        plane(17, 37, [37, 37], [9, 12], [5, 5], 1, [2, 2], 1),
+        plane(2, 16, [16, 16], [11, 23], [3, 5], 3, [2, 1], 2),
+        plane(3, 16, [16, 16], [3, 4], [7, 7], 1, [3, 3], 1),
+        plane(1, 33, [33, 33], [2, 3], [1, 4], 2, [1, 3], 1),
     ] {
         let (x, w, dy) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()), numbers(3, shape.y_len()));
         let bias = numbers(4, shape.out_channels);
@@ -354,7 +367,7 @@ fn first_layers_have_the_same_bits_with_channels_last() {
                 let (channels, outputs) = ([3, 1, 2, 4, 3][case / 2 % 5], [16, 32, 48, 64, 80][case % 5]);
                 let pad =
                     [case % 2 * (kernel[0] / 2), kernel[0] / 2].map(|pad| pad.max(usize::from(kernel[0] > input[0])));
-                let shape = plane([8, 13, 19, 40][case / 3 % 4], 1, [channels, outputs], input, kernel, stride, pad, 1);
+                let shape = plane([8, 13, 1, 40][case / 3 % 4], 1, [channels, outputs], input, kernel, stride, pad, 1);
                 if !suits_first(&shape) {
                     continue;
                 }
@@ -370,9 +383,11 @@ fn first_layers_have_the_same_bits_with_channels_last() {
                 for threads in [1, 3] {
                     set_threads(threads);
                     forward_first(&shape, &x, &w, finish, &mut last);
-                    backward_weight_first(&shape, &x, &channels_last(&dy, shape.batch, outputs), &mut dw_last);
                     assert_eq!(last, channels_last(&first, shape.batch, outputs), "{shape:?}");
-                    assert_eq!(dw_last, dw, "{shape:?}");
+                    if suits_first_weight(&shape) {
+                        backward_weight_first(&shape, &x, &channels_last(&dy, shape.batch, outputs), &mut dw_last);
+                        assert_eq!(dw_last, dw, "{shape:?}");
+                    }
                 }
                 set_threads(2);
             }

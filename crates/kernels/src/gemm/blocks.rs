@@ -415,6 +415,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     resume: k.start > 0 || matches!(self.init, Init::Accumulate),
                     row_bias: [row_bias, second(row_bias)],
                     col_bias,
+                    bounds: None,
                 };
                 let walk = if a_row == 1 { Walk::Packed } else { Walk::Rows };
                 // SAFETY: the slices above hold a panel each, the assertion covers C, and a task owns its tiles.

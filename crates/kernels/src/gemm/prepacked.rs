@@ -39,7 +39,7 @@ pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T],
     for_chunks(n.div_ceil(width), TASK.div_ceil((m * k * width).max(1)), |panels| {
         let columns = panels.start * width..n.min(panels.end * width);
         // SAFETY: the columns are this task's alone.
-        unsafe { b.columns(columns, m, a, k, bias, c, 0, n) };
+        unsafe { b.columns(columns, m, a, k, bias, None, c, 0, n) };
     });
 }
 
@@ -74,6 +74,20 @@ impl<'a, T: Element> Prepacked<'a, T> {
         Prepacked { kernels, n, k, panels: space }
     }
 
+    /// Columns of B.
+    pub fn width(&self) -> usize {
+        self.n
+    }
+
+    /// The columns of panel `i`, and its steps: one after the other, so many elements apart.
+    pub fn panel(&self, i: usize) -> (Range<usize>, &'a [T], usize) {
+        let width = self.kernels.columns();
+        let columns = i * width..self.n.min((i + 1) * width);
+        let padded = columns.len().next_multiple_of(self.kernels.lanes);
+        let steps = &self.panels[columns.start * self.k..(columns.start + padded) * self.k];
+        (columns, steps, padded)
+    }
+
     /// What [`Prepacked::new`] has packed.
     pub fn of(kernels: &'static Kernels<T>, n: usize, k: usize, panels: &'a [T]) -> Self {
         assert_eq!(panels.len(), Self::elements(kernels, n, k), "length of the packed matrix");
@@ -84,10 +98,10 @@ impl<'a, T: Element> Prepacked<'a, T> {
     /// of multiply-adds start at zero, and the bias, one value per column, is added last.
     pub fn multiply(&self, m: usize, a: &[T], a_row: usize, bias: Option<&[T]>, c: &mut [T], c_row: usize) {
         // SAFETY: nobody else uses C.
-        unsafe { self.columns(0..self.n, m, a, a_row, bias, &SharedMut::new(c), 0, c_row) }
+        unsafe { self.columns(0..self.n, m, a, a_row, bias, None, &SharedMut::new(c), 0, c_row) }
     }
 
-    /// [`Prepacked::multiply`] for some columns, which begin with a panel, of a C that begins at `c_start`.
+    /// [`Prepacked::multiply`], bounded, for some columns, which begin with a panel, of a C that begins at `c_start`.
     ///
     /// # Safety
     /// Nobody else uses these columns of C.
@@ -99,6 +113,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
         a: &[T],
         a_row: usize,
         bias: Option<&[T]>,
+        bounds: Option<(T, T)>,
         c: &SharedMut<T>,
         c_start: usize,
         c_row: usize,
@@ -140,6 +155,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
                     resume: false,
                     row_bias: [row_bias, second(row_bias)],
                     col_bias: std::ptr::null(),
+                    bounds,
                 };
                 // SAFETY: the assertions above cover A, C and the bias, the slice of panels covers B.
                 unsafe { self.kernels.compute(rows.len(), padded / one, Walk::Rows, &tile) };

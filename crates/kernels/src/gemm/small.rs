@@ -159,6 +159,7 @@ impl<T: Element> Small<'_, T> {
                 resume: matches!(self.init, Init::Accumulate),
                 row_bias: [row_bias, second(row_bias)],
                 col_bias,
+                bounds: None,
             };
             // SAFETY: the assertions cover A, B and its copy, and the caller C.
             unsafe {

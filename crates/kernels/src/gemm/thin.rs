@@ -113,6 +113,7 @@ fn across<T: Element>(product: &Product<T, Lanes<T>, Lanes<T>>, columns: Range<u
                 resume: start > 0 || matches!(init, Init::Accumulate),
                 row_bias: [row_bias, second(row_bias)],
                 col_bias,
+                bounds: None,
             };
             let walk = if a.step == 1 { Walk::Rows } else { Walk::Packed };
             // SAFETY: the assertions cover A and C; the turned columns are as many as the tile's.

@@ -15,7 +15,7 @@ pub(crate) struct Tile<T> {
     /// Step `s` of each register of B is at `b + s·b_step`.
     pub b: [*const T; 2],
     pub b_step: usize,
-    /// For [`Walk::Table`]: where in A and B each of the `k` steps is.
+    /// For [`Walk::Table`] and [`Walk::Gathered`]: where in A, or in A and B, each of the `k` steps is.
     pub table: *const Step,
     /// Row `i` of each register of C is at `c + i·c_row`.
     pub c: [*mut T; 2],
@@ -30,6 +30,8 @@ pub(crate) struct Tile<T> {
     pub row_bias: [*const T; 2],
     /// One value per row, or null; added after the last step.
     pub col_bias: *const T,
+    /// What results are then bounded by; `(0, ∞)` is ReLU.
+    pub bounds: Option<(T, T)>,
 }
 
 /// What is brought near while a tile computes: the hardware foresees neither.
@@ -37,7 +39,7 @@ pub(crate) struct Tile<T> {
 pub(crate) struct Next<T> {
     /// Where the next tile begins in C, or null. For [`Walk::Packed`].
     pub c: *const T,
-    /// A part of the next panel of A or B, or null. Not for [`Walk::Table`].
+    /// A part of the next panel of A or B, or null. Not for the walks along a table.
     pub far: *const T,
     /// Elements of that part per [`TURN`] steps of this tile.
     pub far_turn: usize,
@@ -71,6 +73,9 @@ impl Step {
     }
 }
 
+/// The ways of [`Walk`].
+const WALKS: usize = 4;
+
 /// How a tile goes from step to step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Walk {
@@ -80,6 +85,8 @@ pub(crate) enum Walk {
     Packed,
     /// As packed, but the table says where the steps are in A and B.
     Table,
+    /// As rows, but the table says where the steps are in A.
+    Gathered,
 }
 
 /// # Safety
@@ -95,7 +102,7 @@ pub(crate) struct Kernels<T: 'static> {
     /// Lanes of a register; a tile is one or two registers wide.
     pub lanes: usize,
     /// `tiles[rows - 1][registers - 1][walk]`.
-    tiles: &'static [[[TileFn<T>; 3]; 2]],
+    tiles: &'static [[[TileFn<T>; WALKS]; 2]],
     /// Those of two registers that pack B: `packing[rows - 1][walk]`.
     packing: &'static [[TileFn<T>; 2]],
     /// `streams[rows - 1]`.
@@ -216,7 +223,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 }
             }
         }
-        let a_row = if WALK == Walk::Rows as usize { t.a_row } else { 1 };
+        let a_row = if WALK == Walk::Rows as usize || WALK == Walk::Gathered as usize { t.a_row } else { 1 };
         let (mut a, mut b, mut table) = (t.a, t.b, t.table);
         let (a_step, b_step) = (t.a_step, t.b_step);
         let a_ahead = if t.next.far.is_null() { 0 } else { A_AHEAD * a_step };
@@ -242,8 +249,12 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                         b[j] = t.b[j].wrapping_offset(step.b());
                     }
                 }
+                if WALK == Walk::Gathered as usize {
+                    a = t.a.add((*table).a());
+                    table = opaque(table.add(1));
+                }
                 if WALK != Walk::Rows as usize {
-                    (a_5, a_10) = (a.wrapping_add(5), a.wrapping_add(10));
+                    (a_5, a_10) = (a.wrapping_add(5 * a_row), a.wrapping_add(10 * a_row));
                 }
                 let mut columns = [V::splat(V::Element::default()); REGISTERS];
                 for j in 0..REGISTERS {
@@ -274,7 +285,7 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                         next_c = opaque(next_c.wrapping_add(next_row));
                     }
                 }
-                if WALK != Walk::Table as usize && $number == 3 {
+                if WALK < Walk::Table as usize && $number == 3 {
                     prefetch_far(next_far);
                     next_far = opaque(next_far.wrapping_add(t.next.far_turn));
                 }
@@ -307,16 +318,24 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 }
             };
         }
-        for _ in 0..t.k / TURN {
-            step!(0);
-            step!(1);
-            step!(2);
-            step!(3);
-            go_on!(TURN);
-        }
-        for _ in 0..t.k % TURN {
-            step!(0);
-            go_on!(1);
+        if WALK == Walk::Gathered as usize {
+            // Not unrolled: where the inputs of a step are is known late, and the compiler would mix the steps and run out
+            // of registers.
+            for _ in 0..t.k {
+                step!(0);
+            }
+        } else {
+            for _ in 0..t.k / TURN {
+                step!(0);
+                step!(1);
+                step!(2);
+                step!(3);
+                go_on!(TURN);
+            }
+            for _ in 0..t.k % TURN {
+                step!(0);
+                go_on!(1);
+            }
         }
         if !t.row_bias[0].is_null() {
             for j in 0..REGISTERS {
@@ -331,6 +350,14 @@ unsafe fn tile<V: Vector, const ROWS: usize, const REGISTERS: usize, const WALK:
                 let bias = V::splat(*t.col_bias.add(i));
                 for j in 0..REGISTERS {
                     acc[i][j] = acc[i][j].add(bias);
+                }
+            }
+        }
+        if let Some((low, high)) = t.bounds {
+            let (low, high) = (V::splat(low), V::splat(high));
+            for i in 0..ROWS {
+                for j in 0..REGISTERS {
+                    acc[i][j] = acc[i][j].bounded(low, high);
                 }
             }
         }
@@ -362,8 +389,18 @@ macro_rules! kernels {
             Kernels {
                 lanes: <$vector as Vector>::LANES,
                 tiles: &[$([
-                    [compiled::<$rows, 1, 0, false>, compiled::<$rows, 1, 1, false>, compiled::<$rows, 1, 2, false>],
-                    [compiled::<$rows, 2, 0, false>, compiled::<$rows, 2, 1, false>, compiled::<$rows, 2, 2, false>],
+                    [
+                        compiled::<$rows, 1, 0, false>,
+                        compiled::<$rows, 1, 1, false>,
+                        compiled::<$rows, 1, 2, false>,
+                        compiled::<$rows, 1, 3, false>,
+                    ],
+                    [
+                        compiled::<$rows, 2, 0, false>,
+                        compiled::<$rows, 2, 1, false>,
+                        compiled::<$rows, 2, 2, false>,
+                        compiled::<$rows, 2, 3, false>,
+                    ],
                 ]),*],
                 packing: &[$([compiled::<$rows, 2, 0, true>, compiled::<$rows, 2, 1, true>]),*],
                 streams: [streamed::<1>, streamed::<2>],

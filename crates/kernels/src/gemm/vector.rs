@@ -39,12 +39,15 @@ pub(super) unsafe trait Vector: Copy {
     /// `self · factor + addend`, rounded once.
     unsafe fn mul_add(self, factor: Self, addend: Self) -> Self;
     unsafe fn add(self, other: Self) -> Self;
+    /// `low` where it is larger, `high` where it is smaller; NaN stays.
+    unsafe fn bounded(self, low: Self, high: Self) -> Self;
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! vector {
     ($name:ident($register:ty): [$element:ty; $lanes:literal], $splat:ident, $load:ident, $store:ident, $add:ident,
-     |$x:ident, $y:ident, $z:ident| $fma:expr $(, $mask:ident, $load_part:ident, $store_part:ident)?) => {
+     |$x:ident, $y:ident, $z:ident| $fma:expr, |$value:ident, $low:ident, $high:ident| $bounded:expr
+     $(, $mask:ident, $load_part:ident, $store_part:ident)?) => {
         #[derive(Clone, Copy)]
         pub(in crate::gemm) struct $name($register);
         // SAFETY: each method is one instruction of the set, with the trait's contract.
@@ -77,6 +80,12 @@ macro_rules! vector {
                 // SAFETY: the trait's contract.
                 unsafe { $name($add(self.0, other.0)) }
             }
+            #[inline(always)]
+            unsafe fn bounded(self, low: Self, high: Self) -> Self {
+                let ($value, $low, $high) = (self.0, low.0, high.0);
+                // SAFETY: the trait's contract.
+                unsafe { $name($bounded) }
+            }
             $(
                 #[inline(always)]
                 unsafe fn load_part(from: *const $element, lanes: usize) -> Self {
@@ -99,13 +108,13 @@ pub(super) mod x86 {
     use std::arch::x86_64::*;
 
     vector!(F32x8(__m256): [f32; 8], _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps,
-        |x, y, z| _mm256_fmadd_ps(x, y, z));
+        |x, y, z| _mm256_fmadd_ps(x, y, z), |x, low, high| _mm256_min_ps(high, _mm256_max_ps(low, x)));
     vector!(F64x4(__m256d): [f64; 4], _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd,
-        |x, y, z| _mm256_fmadd_pd(x, y, z));
+        |x, y, z| _mm256_fmadd_pd(x, y, z), |x, low, high| _mm256_min_pd(high, _mm256_max_pd(low, x)));
     vector!(F32x16(__m512): [f32; 16], _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_add_ps,
-        |x, y, z| _mm512_fmadd_ps(x, y, z), __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
+        |x, y, z| _mm512_fmadd_ps(x, y, z), |x, low, high| _mm512_min_ps(high, _mm512_max_ps(low, x)), __mmask16, _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps);
     vector!(F64x8(__m512d): [f64; 8], _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_add_pd,
-        |x, y, z| _mm512_fmadd_pd(x, y, z), __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
+        |x, y, z| _mm512_fmadd_pd(x, y, z), |x, low, high| _mm512_min_pd(high, _mm512_max_pd(low, x)), __mmask8, _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd);
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -114,9 +123,15 @@ pub(super) mod arm {
     use std::arch::aarch64::*;
 
     vector!(F32x4(float32x4_t): [f32; 4], vdupq_n_f32, vld1q_f32, vst1q_f32, vaddq_f32,
-        |x, y, z| vfmaq_f32(z, x, y));
+    |x, y, z| vfmaq_f32(z, x, y), |x, low, high| {
+        let x = vbslq_f32(vcltq_f32(x, low), low, x);
+        vbslq_f32(vcgtq_f32(x, high), high, x)
+    });
     vector!(F64x2(float64x2_t): [f64; 2], vdupq_n_f64, vld1q_f64, vst1q_f64, vaddq_f64,
-        |x, y, z| vfmaq_f64(z, x, y));
+    |x, y, z| vfmaq_f64(z, x, y), |x, low, high| {
+        let x = vbslq_f64(vcltq_f64(x, low), low, x);
+        vbslq_f64(vcgtq_f64(x, high), high, x)
+    });
 }
 
 /// Four lanes of plain Rust.
@@ -150,6 +165,10 @@ macro_rules! plain {
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
                 Plain(std::array::from_fn(|i| self.0[i] + other.0[i]))
+            }
+            #[inline(always)]
+            unsafe fn bounded(self, low: Self, high: Self) -> Self {
+                Plain(std::array::from_fn(|i| self.0[i].larger(low.0[i]).smaller(high.0[i])))
             }
         }
     };

@@ -408,6 +408,7 @@ impl Product<'_> {
                     resume: false,
                     row_bias: [std::ptr::null(); 2],
                     col_bias: std::ptr::null(),
+                    bounds: None,
                 };
                 // SAFETY: the planes have these tiles with whole registers of channels, the weight a panel of `width`
                 // columns; these columns of the point are this task's alone.

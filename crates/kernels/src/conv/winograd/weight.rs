@@ -192,6 +192,7 @@ impl Product<'_> {
                     resume: false,
                     row_bias: [std::ptr::null(); 2],
                     col_bias: std::ptr::null(),
+                    bounds: None,
                 };
                 // SAFETY: both planes have these tiles with whole registers of channels; these outputs' sums at this
                 // point are this task's alone.

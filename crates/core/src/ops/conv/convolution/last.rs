@@ -6,7 +6,8 @@ use crate::op::require_one_float_type;
 use crate::ops::prelude::*;
 use hadal_kernels::conv::{
     ConvShape, Finish, Weight, backward_data_last, backward_weight_first, backward_weight_last, forward_first,
-    forward_last, pack_last, packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_forward,
+    forward_last, pack_last, packing_last, suits_backward_data, suits_backward_weight, suits_first, suits_first_weight,
+    suits_forward,
 };
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ pub(super) fn by_input(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
 /// The form of the op that gives the gradient of a convolution by its weight.
 pub(super) fn by_weight(geometry: Geometry, x: &[Meta]) -> Option<ChannelsLast> {
     let sizes = geometry.sizes(x[0].shape[0], x[0].shape[1], x[1].shape[1]);
-    let first = suits_first(&sizes);
+    let first = suits_first_weight(&sizes);
     let op = ConvolvedLast { geometry, sizes, pass: Pass::ByWeight, first };
     form(x, suits_backward_weight(&sizes) || first, op, vec![!first, true], false)
 }

@@ -9,6 +9,8 @@ mod control;
 mod conv;
 mod detection;
 mod gather;
+#[cfg(not(target_family = "wasm"))]
+mod image;
 mod language;
 mod layout;
 mod learning;
@@ -43,6 +45,8 @@ pub(crate) const STANDARD: &[&[Operator]] = &[
     conv::OPERATORS,
     detection::OPERATORS,
     gather::OPERATORS,
+    #[cfg(not(target_family = "wasm"))]
+    image::OPERATORS,
     language::OPERATORS,
     layout::OPERATORS,
     linear::OPERATORS,

@@ -44,9 +44,9 @@ const DOMAINS: &[Domain] = &[
     Domain { name: "ai.onnx.preview", versions: (1, 1), tables: ops::PREVIEW },
 ];
 
-/// Operators of the standard that there are not, and why.
+/// Operators of the standard that there may not be, and why.
 const MISSING: &[(&str, &str, &str)] =
-    &[("", "ImageDecoder", "images are decoded before they reach a model, by hadal-data")];
+    &[("", "ImageDecoder", "the decoders would make a module of WebAssembly too large")];
 
 /// The canonical name of a domain.
 pub(crate) fn canonical(domain: &str) -> &str {

@@ -178,9 +178,7 @@ fn dict_vectorizer(node: &Node) -> Result<Run> {
 /// says, and 0 at the others.
 fn cast_map(node: &Node) -> Result<Run> {
     let types = [Some(DType::F32), None, Some(DType::I64)];
-    let Some(dtype) = types[node.choice("cast_to", &["TO_FLOAT", "TO_STRING", "TO_INT64"], "TO_FLOAT")?] else {
-        return Err(node.wrong("cast_to", "is TO_STRING, which is not supported"));
-    };
+    let dtype = types[node.choice("cast_to", &["TO_FLOAT", "TO_STRING", "TO_INT64"], "TO_FLOAT")?];
     let sparse = node.choice("map_form", &["DENSE", "SPARSE"], "DENSE")? == 1;
     let size = sizes_of(&[node.int_or("max_map", 1)?])?[0];
     shape_of(&[size as i64])?;
@@ -197,7 +195,14 @@ fn cast_map(node: &Node) -> Result<Run> {
             true => (0..size as i64).map(|key| places.get(&key).copied().unwrap_or(nothing)).collect(),
             false => places.into_values().collect(),
         };
-        one(table.try_index_select(0, &vector(index))?.try_unsqueeze(0)?.try_to_dtype(dtype)?)
+        let values = table.try_index_select(0, &vector(index.clone()))?.try_unsqueeze(0)?;
+        let Some(dtype) = dtype else {
+            // As onnxruntime writes numbers, and what has no value.
+            let numbers = values.to_f64_vec().into_iter().zip(index);
+            let word = |(value, at)| if at == nothing { "0.f".to_owned() } else { format!("{value:.6}") };
+            return Ok(vec![Strings::new(numbers.map(word).collect(), values.shape())?.into()]);
+        };
+        one(values.try_to_dtype(dtype)?)
     })
 }
 
@@ -217,5 +222,9 @@ mod tests {
         let sparse = vec![word("map_form", "SPARSE"), int("max_map", 5), word("cast_to", "TO_INT64")];
         // The key 5 has no place among five.
         assert_eq!(cast(sparse).tensor().unwrap().to_vec::<i64>(), [0, 2, 0, -1, 0]);
+        // onnxruntime gives these words.
+        let words = vec![word("map_form", "SPARSE"), int("max_map", 4), word("cast_to", "TO_STRING")];
+        let Value::Strings(words) = cast(words) else { panic!("words") };
+        assert_eq!(words.to_vec(), ["0.f", "2.750000", "0.f", "-1.000000"]);
     }
 }

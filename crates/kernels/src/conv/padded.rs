@@ -24,6 +24,10 @@ const TASKS: usize = 16;
 const WEIGHT: usize = 3 << 16;
 /// A tile has at least so many rows if there are enough positions, and lines that have fewer are short.
 const ROWS: usize = 12;
+/// Positions of a map with short lines at most: copies for all kernel elements would grow large.
+const SMALL: usize = 256;
+/// Elements that a copy of lines aims at.
+const COPY: usize = 1 << 17;
 /// Elements that the copies of a round of images aim at.
 const ROUND: usize = 1 << 19;
 /// Elements of the copy between the channels of neighbouring inputs: with many channels, those of all positions of a tile
@@ -33,8 +37,9 @@ const GAP: usize = 16;
 /// Whether [`forward`] takes this shape.
 pub(super) fn suits(shape: &ConvShape) -> bool {
     let flat = [shape.input[0], shape.kernel[0], shape.output[0]] == [1; 3] && shape.pad_begin[0] == 0;
-    let wide = shape.in_channels.min(shape.out_channels) >= LANES && positions(shape) >= ROWS;
-    flat && wide && shape.groups == 1 && !images::suits(shape)
+    let wide = shape.in_channels.min(shape.out_channels) >= LANES;
+    let lines = shape.output[2] >= ROWS || (ROWS..=SMALL).contains(&positions(shape));
+    flat && wide && lines && shape.groups == 1 && !images::suits(shape)
 }
 
 fn positions(shape: &ConvShape) -> usize {
@@ -67,42 +72,47 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish:
 }
 
 fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
-    let (n, k) = (shape.out_channels, shape.in_channels * kernel_size(shape));
-    let (input, y) = (shape.in_channels + GAP, &SharedMut::new(y));
-    // Whatever the batch, tasks divide the work of an image in the same way.
-    let panels = n.div_ceil(f32::kernels(isa()).columns());
-    let tasks = (shape.batch * positions(shape) * n * k / TASK).clamp(1, TASKS);
-    let across = (n * k).div_ceil(WEIGHT).min(panels).min(tasks);
-    if shape.output[2] < ROWS {
-        let image = kernel_size(shape) * positions(shape) * input;
-        let round = (ROUND / image).clamp(1, shape.batch);
-        let elements = Elements { shape, input, positions: round * positions(shape) };
-        let place = |channel, y, x| (y * shape.kernel[2] + x) * elements.size() + channel;
-        let product = Product::new(shape, packed, place, finish, y);
-        scratch::with(round * image, |copy: &mut [f32]| {
-            for first in (0..shape.batch).step_by(round) {
-                let images = first..shape.batch.min(first + round);
-                elements.copy(x, images.clone(), copy);
-                let (rows, to) = (images.len() * positions(shape), first * positions(shape));
-                // One task for each panel: the weights of short lines are many.
-                parallel_for(panels, |panel| {
-                    let runs = Runs { count: 1, rows, to, a_run: 0, a_row: input };
-                    // SAFETY: these channels are this task's alone; the kernel elements have copies of all positions.
-                    unsafe { product.panel(panel, copy, runs) };
-                });
-            }
-        });
-        return;
-    }
+    let y = &SharedMut::new(y);
+    if shape.output[2] < ROWS { short(shape, x, packed, finish, y) } else { wide(shape, x, packed, finish, y) }
+}
+
+/// Images of short lines.
+fn short(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &SharedMut<f32>) {
+    let input = shape.in_channels + GAP;
+    let image = kernel_size(shape) * positions(shape) * input;
+    let round = (ROUND / image).clamp(1, shape.batch);
+    let elements = Elements { shape, input, positions: round * positions(shape) };
+    let place = |channel, y, x| (y * shape.kernel[2] + x) * elements.size() + channel;
+    let product = Product::new(shape, packed, place, finish, y);
+    scratch::with(round * image, |copy: &mut [f32]| {
+        for first in (0..shape.batch).step_by(round) {
+            let images = first..shape.batch.min(first + round);
+            elements.copy(x, images.clone(), copy);
+            let (rows, to) = (images.len() * positions(shape), first * positions(shape));
+            // One task for each panel: the weights of short lines are many.
+            parallel_for(product.panels(), |panel| {
+                let runs = Runs { count: 1, rows, to, a_run: 0, a_row: input };
+                // SAFETY: these channels are this task's alone; the kernel elements have copies of all positions.
+                unsafe { product.panel(panel, copy, runs) };
+            });
+        }
+    });
+}
+
+/// Images of lines that fill tiles.
+fn wide(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &SharedMut<f32>) {
+    let input = shape.in_channels + GAP;
     let lines = Lines { shape, input, columns: reach(shape, 2, shape.output[2]) };
     let [down, right] = [shape.dilation[1] * lines.size(), shape.dilation[2] * input];
     let product = Product::new(shape, packed, |channel, y, x| y * down + x * right + channel, finish, y);
-    let all = shape.batch * shape.output[1];
+    let (all, panels) = (shape.batch * shape.output[1], product.panels());
+    let tasks = (all * shape.output[2] * shape.weight_len() / TASK).clamp(1, TASKS);
+    let across = shape.weight_len().div_ceil(WEIGHT).min(panels).min(tasks);
     let down = (tasks / across).min(all);
     let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;
     parallel_for(across * down, |task| {
         let (mine, panels) = (part(task / across, down, all), part(task % across, across, panels));
-        for rows in within_images(mine, shape.output[1]) {
+        for rows in lines.blocks(mine) {
             scratch::with(lines.len(rows.len()), |copy: &mut [f32]| {
                 lines.copy(x, rows.start, copy);
                 for panel in panels.clone() {
@@ -119,12 +129,6 @@ fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y
             });
         }
     });
-}
-
-/// The lines of a range, those of one image at a time.
-fn within_images(lines: Range<usize>, height: usize) -> impl Iterator<Item = Range<usize>> {
-    let images = lines.start / height..lines.end.div_ceil(height);
-    images.map(move |image| lines.start.max(image * height)..lines.end.min((image + 1) * height))
 }
 
 /// Inputs along an axis that some neighbouring results read.
@@ -161,6 +165,19 @@ impl Lines<'_> {
     /// Elements that some lines of results read.
     fn len(&self, results: usize) -> usize {
         reach(self.shape, 1, results) * self.size()
+    }
+
+    /// Lines of results in blocks: each within an image, and its copy within [`COPY`].
+    fn blocks(&self, lines: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        let height = self.shape.output[1];
+        let most = (1..=height).rev().find(|&rows| self.len(rows) <= COPY).unwrap_or(1);
+        let mut at = lines.start;
+        std::iter::from_fn(move || {
+            let end = lines.end.min((at / height + 1) * height).min(at + most);
+            let block = at..end;
+            at = end;
+            (!block.is_empty()).then_some(block)
+        })
     }
 
     /// Copies what the results from line `first` on read, as many as there is place for.
@@ -257,6 +274,11 @@ impl<'a> Product<'a> {
         let (n, k) = (shape.out_channels, shape.in_channels * kernel_size(shape));
         let weight = Prepacked::of(f32::kernels(isa()), n, k, packed);
         Product { weight, table: table(shape, place), finish, y }
+    }
+
+    /// Panels of channels.
+    fn panels(&self) -> usize {
+        self.weight.width().div_ceil(f32::kernels(isa()).columns())
     }
 
     /// A panel of channels at neighbouring positions, some runs of them that lie in the copy like the first.

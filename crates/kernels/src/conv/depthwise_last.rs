@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{ConvShape, Finish, Weight};
+use super::{ConvShape, Finish};
 use crate::gemm::transpose;
 use crate::number::{Arithmetic, Number};
 use crate::scratch;
@@ -30,17 +30,8 @@ pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
     transpose(weight, |channel| channel * size, channels, size, to, channels);
 }
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
-    match weight {
-        Weight::Packed(packed) => convolve(shape, x, packed, finish, y),
-        Weight::Plain(weight) => scratch::with(shape.weight_len(), |packed: &mut [f32]| {
-            pack(shape, weight, packed);
-            convolve(shape, x, packed, finish, y);
-        }),
-    }
-}
-
-fn convolve(shape: &ConvShape, x: &[f32], weight: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+/// With a weight from [`pack`].
+pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: &[f32], finish: Finish<f32>, y: &mut [f32]) {
     assert_eq!((x.len(), weight.len(), y.len()), (shape.x_len(), shape.weight_len(), shape.y_len()));
     assert!(finish.bias.is_none_or(|bias| bias.len() == shape.groups) && shape.groups >= LANES);
     let [_, height, width] = shape.output;

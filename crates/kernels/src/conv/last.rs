@@ -6,6 +6,7 @@
 //! is the same: so are the bits.
 
 use super::{ConvShape, Finish, Packing, Weight, depthwise_last, first, lines, packing, padded, points, winograd};
+use crate::scratch;
 use crate::simd::LANES;
 
 /// How the elements of images lie.
@@ -37,6 +38,7 @@ impl Way {
             () if shape.y_len() == 0 => None,
             () if points::suits(shape) => Some(Way::Points),
             () if depthwise_last::suits(shape) => Some(Way::Depthwise),
+            // What is Winograd's with channels first has other bits in any other way.
             () if winograd::suits(shape) => whole(shape).then_some(Way::Winograd),
             () if padded::suits(shape) => Some(Way::Padded),
             () => None,
@@ -62,10 +64,9 @@ pub fn suits_backward_weight(shape: &ConvShape) -> bool {
 /// How a weight is packed for [`forward_last`] of this shape, as [`super::packing`] says it.
 pub fn packing_last(shape: &ConvShape) -> Option<Packing> {
     match Way::of(shape)? {
-        Way::Points => Some(Packing { len: points::packed_len(shape), channels_are_lanes: true }),
+        Way::Points | Way::Padded => Some(Packing { len: points::packed_len(shape), channels_are_lanes: true }),
         Way::Depthwise => Some(Packing { len: shape.weight_len(), channels_are_lanes: true }),
         Way::Winograd => packing::<f32>(shape),
-        Way::Padded => Some(Packing { len: padded::packed_len(shape), channels_are_lanes: true }),
     }
 }
 
@@ -78,10 +79,9 @@ pub fn pack_last(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
     let len = packing_last(shape).map(|packing| packing.len);
     assert_eq!((weight.len(), Some(to.len())), (shape.weight_len(), len), "lengths: {shape:?}");
     match Way::of(shape) {
-        Some(Way::Points) => points::pack(shape, weight, to),
+        Some(Way::Points | Way::Padded) => points::pack(shape, weight, to),
         Some(Way::Depthwise) => depthwise_last::pack(shape, weight, to),
         Some(Way::Winograd) => winograd::pack(shape, weight, to),
-        Some(Way::Padded) => padded::pack(shape, weight, to),
         None => {}
     }
 }
@@ -95,11 +95,21 @@ pub fn forward_last(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: F
     let Some(way) = Way::of(shape) else { panic!("channels cannot lie last: {shape:?}") };
     shape.check(x.len(), weight.checked_len(shape, packing_last), y.len());
     finish.check(shape);
+    let packed = match weight {
+        Weight::Packed(packed) => packed,
+        Weight::Plain(weight) => {
+            let len = packing_last(shape).map_or(0, |packing| packing.len);
+            return scratch::with(len, |packed: &mut [f32]| {
+                pack_last(shape, weight, packed);
+                forward_last(shape, x, Weight::Packed(packed), finish, y);
+            });
+        }
+    };
     match way {
-        Way::Points => points::forward(shape, x, weight, finish, y),
-        Way::Depthwise => depthwise_last::forward(shape, x, weight, finish, y),
+        Way::Points => points::forward(shape, x, packed, finish, y),
+        Way::Depthwise => depthwise_last::forward(shape, x, packed, finish, y),
         Way::Winograd => winograd::forward(shape, Order::ChannelsLast, x, weight, finish, y),
-        Way::Padded => padded::forward(shape, x, weight, finish, y),
+        Way::Padded => padded::forward(shape, x, packed, finish, y),
     }
 }
 

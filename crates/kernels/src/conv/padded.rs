@@ -10,8 +10,8 @@
 
 use std::ops::Range;
 
-use super::{ConvShape, Finish, Weight, images};
-use crate::gemm::{Element, Lanes, Next, Prepacked, Step, Tile, Walk};
+use super::{ConvShape, Finish, images};
+use crate::gemm::{Element, Next, Prepacked, Step, Tile, Walk};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
@@ -50,28 +50,8 @@ fn kernel_size(shape: &ConvShape) -> usize {
     shape.kernel.iter().product()
 }
 
-/// The elements of the packed weight.
-pub(super) fn packed_len(shape: &ConvShape) -> usize {
-    Prepacked::elements(f32::kernels(isa()), shape.out_channels, shape.in_channels * kernel_size(shape))
-}
-
-/// Packs the weight for [`forward`].
-pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
-    let (n, k) = (shape.out_channels, shape.in_channels * kernel_size(shape));
-    Prepacked::new(f32::kernels(isa()), Lanes { data: weight, step: 1, lane: k }, n, k, to);
-}
-
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
-    match weight {
-        Weight::Packed(packed) => multiply(shape, x, packed, finish, y),
-        Weight::Plain(weight) => scratch::with(packed_len(shape), |packed: &mut [f32]| {
-            pack(shape, weight, packed);
-            multiply(shape, x, packed, finish, y);
-        }),
-    }
-}
-
-fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+/// With a weight from [`super::points::pack`].
+pub(super) fn forward(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
     let y = &SharedMut::new(y);
     if shape.output[2] < ROWS { short(shape, x, packed, finish, y) } else { wide(shape, x, packed, finish, y) }
 }

@@ -4,9 +4,8 @@
 
 use std::ops::Range;
 
-use super::{ConvShape, Finish, Weight};
+use super::{ConvShape, Finish};
 use crate::gemm::{Element, Lanes, Prepacked};
-use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, parallel_for};
 
@@ -22,28 +21,24 @@ pub(super) fn suits(shape: &ConvShape) -> bool {
     point && shape.groups == 1 && shape.in_channels.min(shape.out_channels) >= LANES
 }
 
-/// The elements of the packed weight.
-pub(super) fn packed_len(shape: &ConvShape) -> usize {
-    Prepacked::elements(f32::kernels(isa()), shape.out_channels, shape.in_channels)
+/// Steps of the chain of a result.
+fn steps(shape: &ConvShape) -> usize {
+    shape.in_channels * shape.kernel.iter().product::<usize>()
 }
 
-/// Packs the weight for [`forward`].
+/// The elements of a packed weight.
+pub(super) fn packed_len(shape: &ConvShape) -> usize {
+    Prepacked::elements(f32::kernels(isa()), shape.out_channels, steps(shape))
+}
+
+/// Packs a weight of one group, whose kernels may have several positions: panels of output channels.
 pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
-    let (n, k) = (shape.out_channels, shape.in_channels);
+    let (n, k) = (shape.out_channels, steps(shape));
     Prepacked::new(f32::kernels(isa()), Lanes { data: weight, step: 1, lane: k }, n, k, to);
 }
 
-pub(super) fn forward(shape: &ConvShape, x: &[f32], weight: Weight<f32>, finish: Finish<f32>, y: &mut [f32]) {
-    match weight {
-        Weight::Packed(packed) => multiply(shape, x, packed, finish, y),
-        Weight::Plain(weight) => scratch::with(packed_len(shape), |packed: &mut [f32]| {
-            pack(shape, weight, packed);
-            multiply(shape, x, packed, finish, y);
-        }),
-    }
-}
-
-fn multiply(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+/// With a weight from [`pack`].
+pub(super) fn forward(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
     let (kernels, n, k) = (f32::kernels(isa()), shape.out_channels, shape.in_channels);
     let weight = &Prepacked::of(kernels, n, k, packed);
     let (rows, y) = (Rows::of(shape), &SharedMut::new(y));

@@ -317,6 +317,7 @@ fn the_order_of_images_does_not_matter() {
         plane(1, 1, [17, 33], [5, 6], [7, 2], 1, [6, 1], 1),
         plane(7, 1, [33, 70], [14, 13], [3, 3], 2, [1, 1], 1),
         plane(5, 1, [96, 64], [60, 70], [3, 3], 2, [1, 1], 1),
+        plane(3, 1, [96, 40], [32, 22], [3, 3], 2, [1, 1], 1),
         plane(1, 32, [32, 32], [14, 15], [3, 3], 1, [1, 1], 1),
         plane(2, 48, [48, 48], [15, 14], [3, 3], 2, [1, 1], 1),
         plane(1, 20, [20, 20], [7, 7], [3, 3], 2, [1, 1], 1),
@@ -352,6 +353,29 @@ fn the_order_of_images_does_not_matter() {
             backward_weight_last(&shape, &x_last, &dy_last, &mut dw_last);
             assert_eq!(dw, dw_last, "dw of {shape:?}");
         }
+    }
+}
+
+/// A bound leaves NaN where it is, with channels first and last.
+#[test]
+fn bounds_keep_nan() {
+    for shape in [
+        plane(1, 1, [16, 32], [3, 17], [1, 1], 1, [0, 0], 1),
+        plane(1, 1, [16, 32], [6, 26], [3, 3], 2, [1, 1], 1),
+        plane(1, 1, [16, 32], [7, 7], [3, 3], 2, [1, 1], 1),
+        plane(1, 20, [20, 20], [5, 9], [3, 3], 1, [1, 1], 1),
+        plane(1, 1, [16, 48], [4, 40], [3, 3], 1, [1, 1], 1),
+    ] {
+        let (mut x, w) = (numbers(1, shape.x_len()), numbers(2, shape.weight_len()));
+        x[5] = f32::NAN;
+        let x_last = channels_last(&x, 1, shape.in_channels);
+        let finish = Finish { bias: None, bounds: Some((0.0, 1.5)) };
+        let [mut y, mut y_last] = [vec![9.0; shape.y_len()], vec![8.0; shape.y_len()]];
+        forward_with(&shape, &x, Weight::Plain(&w), finish, &mut y);
+        forward_last(&shape, &x_last, Weight::Plain(&w), finish, &mut y_last);
+        let y = channels_last(&y, 1, shape.out_channels);
+        assert!(y.iter().any(|y| y.is_nan()) && y.contains(&0.0) && y.contains(&1.5), "{shape:?}");
+        assert!(y.iter().zip(&y_last).all(|(a, b)| a == b || (a.is_nan() && b.is_nan())), "{shape:?}");
     }
 }
 

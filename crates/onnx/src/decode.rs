@@ -10,9 +10,6 @@ use hadal_core::half::{bf16, f16};
 use hadal_core::{Buffer, DType, Element, Error, Result, Shape, Tensor};
 use std::sync::Arc;
 
-/// Kernels read cache lines: elements that do not begin on one are copied to where they do.
-const CACHE_LINE: usize = 64;
-
 /// The value of a tensor message. Elements in another file are looked for by `external`.
 pub(crate) fn tensor(message: &wire::Tensor, external: Option<&External>) -> Result<Value> {
     let named = |e: Error| Error::invalid(format!("tensor `{}`: {e}", printable(&message.name)));
@@ -126,8 +123,7 @@ fn from_raw(bytes: &Bytes, shape: Shape, element: ElementType, storage: DType) -
         }
         _ => {}
     }
-    let shared = Buffer::mapped(Arc::new(bytes.clone()), 0, bytes.len(), CACHE_LINE);
-    let buffer = shared.unwrap_or_else(|| Buffer::from_slice::<u8>(bytes));
+    let buffer = Buffer::mapped_or_copied(Arc::new(bytes.clone()), 0, bytes.len(), storage.size());
     Tensor::from_buffer(buffer, shape, storage).ok_or_else(|| Error::invalid("has a size that does not fit its shape"))
 }
 

@@ -50,18 +50,14 @@ impl Stored {
         let dtype = self.dtype();
         let in_place = self == Stored::As(dtype) && (order == ByteOrder::Little || dtype.size() == 1);
         // Any byte is a number, but only 0 and 1 are truth values, so these are always copied.
-        if in_place
-            && dtype != DType::Bool
-            && let Some(buffer) = Buffer::mapped(source.clone(), start, bytes, dtype.size())
-        {
-            return buffer;
+        if in_place && dtype != DType::Bool {
+            return Buffer::mapped_or_copied(source.clone(), start, bytes, dtype.size());
         }
         let from = &(**source).as_ref()[start..][..bytes];
         let mut buffer = Buffer::recycled(bytes / self.size() * dtype.size());
         let to = buffer.bytes_mut();
         match self {
             Stored::As(DType::Bool) => to.iter_mut().zip(from).for_each(|(to, &from)| *to = (from != 0) as u8),
-            Stored::As(_) if in_place => to.copy_from_slice(from),
             Stored::As(_) => {
                 for (to, from) in to.chunks_exact_mut(dtype.size()).zip(from.chunks_exact(dtype.size())) {
                     to.copy_from_slice(from);

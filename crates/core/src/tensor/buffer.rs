@@ -5,6 +5,7 @@
 //! blocks are zeroed, recycled ones hold old numbers.
 
 use super::Element;
+use hadal_kernels::threads::for_chunks_mut;
 use memmap2::MmapMut;
 use std::alloc::{Layout as Allocation, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
@@ -53,6 +54,9 @@ pub(crate) struct TracedId {
 /// Every block is aligned to a cache line, which is also the widest vector register.
 pub const ALIGNMENT: usize = 64;
 
+/// Bytes of a file that a thread copies at once.
+const COPIED_BY_A_THREAD: usize = 1 << 18;
+
 impl Buffer {
     /// Memory for `bytes` bytes that the caller overwrites entirely; its present contents are arbitrary.
     pub fn recycled(bytes: usize) -> Buffer {
@@ -85,6 +89,27 @@ impl Buffer {
         let part = (*source).as_ref().get(start..start.checked_add(bytes)?)?;
         let aligned = part.as_ptr().addr().is_multiple_of(alignment);
         aligned.then(|| Buffer { memory: Memory::Mapped(source, start), bytes })
+    }
+
+    /// As [`Buffer::mapped`], or a copy of the bytes where they do not start on such a multiple.
+    ///
+    /// # Panics
+    /// If the bytes do not exist.
+    pub fn mapped_or_copied(
+        source: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        start: usize,
+        bytes: usize,
+        alignment: usize,
+    ) -> Buffer {
+        Buffer::mapped(source.clone(), start, bytes, alignment).unwrap_or_else(|| {
+            let from = &(*source).as_ref()[start..][..bytes];
+            let mut copy = Buffer::recycled(bytes);
+            // On all threads: half of the time are the faults of fresh pages.
+            for_chunks_mut(copy.bytes_mut(), COPIED_BY_A_THREAD, |i, to| {
+                to.copy_from_slice(&from[i * COPIED_BY_A_THREAD..][..to.len()]);
+            });
+            copy
+        })
     }
 
     /// The buffer of a value that is known once a trace is run.

@@ -1,5 +1,6 @@
 //! The fuzzer's seeds as ordinary tests.
 
+mod decoder;
 mod onnx;
 mod operator;
 #[path = "../../../../fuzz/seeds.rs"]
@@ -13,4 +14,9 @@ fn models() {
 #[test]
 fn operators() {
     seeds::replay("operator", operator::check);
+}
+
+#[test]
+fn images() {
+    seeds::replay("decoder", decoder::check);
 }

@@ -30,6 +30,8 @@ pub(crate) trait Number: Plain + Default + PartialOrd + Arithmetic + Div<Output 
     const ONE: Self;
     const INFINITY: Self;
     const NEGATIVE_INFINITY: Self;
+    /// The least finite number.
+    const LOWEST: Self;
 
     /// The square root, correctly rounded.
     fn sqrt(self) -> Self;
@@ -62,6 +64,7 @@ macro_rules! number {
             const ONE: Self = 1.0;
             const INFINITY: Self = <$type>::INFINITY;
             const NEGATIVE_INFINITY: Self = <$type>::NEG_INFINITY;
+            const LOWEST: Self = <$type>::MIN;
 
             type Lanes<S: Simd> = $lanes<S>;
 
@@ -102,11 +105,11 @@ number!(f64, Doubles, f64::mul_add);
 
 /// Sixteen `f32`: a vector.
 #[derive(Clone, Copy)]
-pub(crate) struct Singles<S: Simd>(S, S::F);
+pub(crate) struct Singles<S: Simd>(pub(crate) S, pub(crate) S::F);
 
 /// Sixteen `f64`.
 #[derive(Clone, Copy)]
-pub(crate) struct Doubles<S: Simd>([f64; LANES], PhantomData<S>);
+pub(crate) struct Doubles<S: Simd>(pub(crate) [f64; LANES], PhantomData<S>);
 
 impl<S: Simd> Singles<S> {
     #[inline(always)]

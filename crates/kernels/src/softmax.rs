@@ -5,7 +5,7 @@
 //! the formulas give: NaN.
 
 use crate::math::exponential::exp;
-use crate::number::Number;
+use crate::number::{Doubles, Number, Singles};
 use crate::reduce::{Dot, Max, Sum, fold_inline};
 use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -24,8 +24,8 @@ impl SoftmaxElement for f64 {}
 pub(crate) trait Exponential: Number {
     /// `y = exp(x - shift)`
     fn exp_shifted<S: Simd>(s: S, x: &[Self], shift: Self, y: &mut [Self]);
-    /// `y = exp(x - shift)`, a shift for each element.
-    fn exp_differences<S: Simd>(s: S, x: &[Self], shift: &[Self], y: &mut [Self]);
+    /// The exponentials of sixteen numbers.
+    fn exp_lanes<S: Simd>(x: Self::Lanes<S>) -> Self::Lanes<S>;
     fn log(self) -> Self;
 
     // What follows is compiled in this crate and not again in every crate that calls it.
@@ -66,20 +66,8 @@ impl Exponential for f32 {
     }
 
     #[inline(always)]
-    fn exp_differences<S: Simd>(s: S, x: &[f32], shift: &[f32], y: &mut [f32]) {
-        let ((x, x_rest), (shift, shift_rest)) = (x.as_chunks::<LANES>(), shift.as_chunks::<LANES>());
-        let (y, y_rest) = y.as_chunks_mut::<LANES>();
-        for ((x, shift), y) in x.iter().zip(shift).zip(y) {
-            s.store(exp(s, s.sub(s.load(x), s.load(shift))), y);
-        }
-        if !x_rest.is_empty() {
-            let mut rest = [[0.0; LANES]; 2];
-            rest[0][..x_rest.len()].copy_from_slice(x_rest);
-            rest[1][..x_rest.len()].copy_from_slice(shift_rest);
-            let value = exp(s, s.sub(s.load(&rest[0]), s.load(&rest[1])));
-            s.store(value, &mut rest[0]);
-            y_rest.copy_from_slice(&rest[0][..x_rest.len()]);
-        }
+    fn exp_lanes<S: Simd>(x: Singles<S>) -> Singles<S> {
+        Singles(x.0, exp(x.0, x.1))
     }
 
     fn log(self) -> f32 {
@@ -98,10 +86,11 @@ impl Exponential for f64 {
     }
 
     #[inline(always)]
-    fn exp_differences<S: Simd>(_: S, x: &[f64], shift: &[f64], y: &mut [f64]) {
-        for ((&x, &shift), y) in x.iter().zip(shift).zip(y) {
-            *y = libm::exp(x - shift);
+    fn exp_lanes<S: Simd>(mut x: Doubles<S>) -> Doubles<S> {
+        for x in &mut x.0 {
+            *x = libm::exp(*x);
         }
+        x
     }
 
     fn log(self) -> f64 {

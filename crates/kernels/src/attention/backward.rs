@@ -61,43 +61,87 @@ struct Sweep<'a, T> {
 }
 
 impl<T: AttentionElement> Sweep<'_, T> {
-    /// The gradients of one head's `queries` from these keys, and of its `keys` from these queries.
+    /// The gradients of one head's `queries` from these keys, and of its `keys` from these queries. What the head
+    /// after it reads is asked for on the way.
     ///
     /// A range that a gradient is made for is the caller's alone.
     fn run(&self, head: usize, queries: Range<usize>, keys: Range<usize>, side: Side) {
         let Attention { width, value_width, scale, .. } = *self.inputs;
-        let tile = BLOCK * (width + 2 * BLOCK + 1 + width + value_width);
-        scratch::with(queries.len() * width + tile, |space| {
-            let (by_query, space) = space.split_at_mut(queries.len() * width);
-            let (scaled, space) = space.split_at_mut(BLOCK * width);
-            let (weights, space) = space.split_at_mut(BLOCK * BLOCK);
-            let (slopes, space) = space.split_at_mut(BLOCK * BLOCK);
-            let (means, space) = space.split_at_mut(BLOCK);
-            let (by_key, by_value) = space.split_at_mut(BLOCK * width);
+        let (wide, value_wide, kernels) = (whole(width), whole(value_width), T::kernels(isa()));
+        let (rows, block_rows) = (whole(queries.len()), BLOCK.min(whole(keys.len())));
+        let per_query = 2 * wide + width + value_wide + value_width + 2;
+        let per_key = 2 * wide + value_wide + 2 * BLOCK;
+        scratch::with(rows * per_query + block_rows * per_key, |space| {
+            let mut space = Space(space);
+            let by_query = space.take(rows * wide);
+            let packed = Queries {
+                scaled: space.take(rows * wide),
+                turned: space.take(rows * width),
+                incoming: space.take(rows * value_wide),
+                turned_incoming: space.take(rows * value_width),
+                means: space.take(rows),
+                log_sum: space.take(rows),
+            };
+            let packed = packed.fill(self, head, &queries);
+            let key = space.take(block_rows * wide);
+            let by_key = space.take(block_rows * wide);
+            let by_value = space.take(block_rows * value_wide);
+            let weights = space.take(block_rows * BLOCK);
+            let slopes = space.take(block_rows * BLOCK);
             by_query.fill(T::ZERO);
             for k in blocks(keys.len()).map(|k| keys.start + k.start..keys.start + k.end) {
                 let n = k.len();
-                let (by_key, by_value) = (&mut by_key[..n * width], &mut by_value[..n * value_width]);
+                let (head_after, keys_after) = match k.end < keys.end {
+                    true => (head, k.end..keys.end.min(k.end + BLOCK)),
+                    false => (head + 1, 0..BLOCK),
+                };
+                let [key_after, value_after] = self.inputs.keys_ahead(head_after, keys_after);
+                let [query_after, out_after, gradient_after] = self.queries_ahead(head + 1, k.clone());
+                let rows_after = [key_after, value_after, query_after, out_after, gradient_after];
+                let ahead = &mut Ahead::new(rows_after, width.max(value_width));
+                let key = &mut key[..n * wide];
+                let from = self.inputs.key;
+                dispatch(super::Gathered {
+                    from,
+                    head,
+                    rows: k.clone(),
+                    columns: width,
+                    factor: T::ONE,
+                    to: &mut *key,
+                });
+                let (by_key, by_value) = (&mut by_key[..n * wide], &mut by_value[..n * value_wide]);
                 by_key.fill(T::ZERO);
                 by_value.fill(T::ZERO);
-                for q in blocks(queries.len()).map(|q| queries.start + q.start..queries.start + q.end) {
-                    if !self.inputs.meet(&q, &k) {
+                for q in blocks(queries.len()) {
+                    let of_head = queries.start + q.start..queries.start + q.end;
+                    if !self.inputs.meet(&of_head, &k) {
                         continue;
                     }
-                    let m = q.len();
-                    let (scaled, means) = (&mut scaled[..m * width], &mut means[..m]);
-                    let (weights, slopes) = (&mut weights[..m * n], &mut slopes[..m * n]);
-                    self.tile(head, &q, &k, scaled, means, weights, slopes);
-                    let incoming = self.attended.gradient.matrix(head, q.start);
+                    let (m, columns) = (q.len(), whole(q.len()));
+                    let (weights, slopes) = (&mut weights[..n * columns], &mut slopes[..n * columns]);
+                    let block = packed.block(&q, self.inputs);
+                    self.tile(
+                        head,
+                        &of_head,
+                        &block,
+                        Lanes { data: key, step: 1, lane: wide },
+                        &k,
+                        weights,
+                        slopes,
+                        ahead,
+                    );
                     if side.keys {
-                        let (p, s) = (Mat::row_major(weights, m), Mat::row_major(slopes, m));
-                        gemm(n, value_width, m, p, incoming, by_value, Init::Accumulate);
-                        gemm(n, width, m, s, Mat::row_major(scaled, width), by_key, Init::Accumulate);
+                        let (p, s) = (&*weights, &*slopes);
+                        let rows = |data| Lanes { data, step: 1, lane: columns };
+                        multiply_near(kernels, [n, value_wide, m], rows(p), block.incoming, by_value, true, || {
+                            ahead.ask()
+                        });
+                        multiply_near(kernels, [n, wide, m], rows(s), block.scaled, by_key, true, || ahead.ask());
                     }
                     if side.queries {
-                        let to = &mut by_query[(q.start - queries.start) * width..][..m * width];
-                        let keys = self.inputs.key.matrix(head, k.start);
-                        gemm(m, width, n, Mat::transposed(slopes, m), keys, to, Init::Accumulate);
+                        let to = &mut by_query[q.start * wide..][..m * wide];
+                        let slopes = Lanes { data: slopes, step: columns, lane: 1 };
+                        multiply_near(kernels, [m, wide, n], slopes, key, to, true, || ahead.ask());
                     }
                 }
                 if side.keys {
@@ -106,46 +150,106 @@ impl<T: AttentionElement> Sweep<'_, T> {
                 }
             }
             if side.queries {
-                dispatch(Store { target: &self.query, head, first: queries.start, rows: by_query, factor: scale });
+                let rows = &by_query[..queries.len() * wide];
+                dispatch(Store { target: &self.query, head, first: queries.start, rows, factor: scale });
             }
         });
     }
 
-    /// One tile: the weights and the gradients of the scores, `[keys, queries]` each.
+    /// What is read of these queries.
+    fn queries_ahead(&self, head: usize, queries: Range<usize>) -> [Rows<'_, T>; 3] {
+        let queries = queries.start.min(self.inputs.queries)..queries.end.min(self.inputs.queries);
+        let Attended { out, gradient, .. } = self.attended;
+        [self.inputs.query, *out, *gradient].map(|heads| heads.ahead(head, queries.clone()))
+    }
+
+    /// One tile: the weights and the gradients of the scores, `[keys, whole(queries)]` each.
     #[allow(clippy::too_many_arguments)] // the tile's parts, each a slice of one work space
     fn tile(
         &self,
         head: usize,
         queries: &Range<usize>,
+        block: &Queries<&[T]>,
+        key: Lanes<T>,
         keys: &Range<usize>,
-        scaled: &mut [T],
-        means: &mut [T],
         weights: &mut [T],
         slopes: &mut [T],
+        ahead: &mut Ahead<T, 5>,
     ) {
-        let Attended { out, log_sum, gradient } = self.attended;
-        let (m, n, value_width) = (queries.len(), keys.len(), self.inputs.value_width);
-        self.inputs.scaled_queries(head, queries, scaled);
-        dispatch(Products { out, gradient, head, first: queries.start, width: value_width, to: means });
-        // The scores pass through `slopes`, which the products with the values then replace.
-        self.inputs.scores(head, scaled, queries, keys, slopes);
-        let log_sum = &log_sum[head * self.inputs.queries..][queries.clone()];
-        dispatch(Weigh { scores: slopes, log_sum, weights });
-        let (values, columns) = (self.inputs.value.matrix(head, keys.start), gradient.matrix(head, queries.start).t());
-        gemm(n, m, value_width, values, columns, slopes, Init::Zero);
-        dispatch(Slopes { weights, means, slopes });
+        let (n, columns, value_width) = (keys.len(), whole(queries.len()), self.inputs.value_width);
+        self.inputs.scores(head, block.turned, queries, key, keys, weights, || ahead.ask());
+        let values = self.inputs.value.lanes(head, keys.start);
+        let (sizes, incoming) = ([n, columns, value_width], block.turned_incoming);
+        multiply_near(T::kernels(isa()), sizes, values, incoming, slopes, false, || ahead.ask());
+        dispatch(Weigh { scores: weights, log_sum: block.log_sum, means: block.means, slopes });
         if let Some(scores) = &self.scores {
             for (i, query) in queries.clone().enumerate() {
                 let first = (head * self.inputs.queries + query) * self.inputs.keys;
                 // SAFETY: the queries with these keys are this task's alone.
                 let to = unsafe { scores.range(first + keys.start..first + keys.end) };
-                to.iter_mut().zip(slopes[i..].iter().step_by(m)).for_each(|(to, &s)| *to = s);
+                to.iter_mut().zip(slopes[i..].iter().step_by(columns)).for_each(|(to, &s)| *to = s);
             }
         }
     }
 }
 
-/// Rows `first..` of a head become `factor·rows`. The rows are this task's alone.
+/// What a sweep reads of its queries, in blocks as the products want them.
+struct Queries<S> {
+    /// The scaled queries, `[rows, whole(width)]`.
+    scaled: S,
+    /// The same, each block `[width, rows]`.
+    turned: S,
+    /// The gradient of the result, `[rows, whole(value_width)]`.
+    incoming: S,
+    /// The same, each block `[value_width, rows]`.
+    turned_incoming: S,
+    /// The scalar products of result and gradient.
+    means: S,
+    /// ∞ for the rows that fill up the last register: their weights are 0.
+    log_sum: S,
+}
+
+impl<'a, T: AttentionElement> Queries<&'a mut [T]> {
+    fn fill(self, sweep: &Sweep<T>, head: usize, queries: &Range<usize>) -> Queries<&'a [T]> {
+        let Queries { scaled, turned, incoming, turned_incoming, means, log_sum } = self;
+        let Attention { query, width, value_width, scale, .. } = *sweep.inputs;
+        let Attended { out, gradient, log_sum: sums } = sweep.attended;
+        let rows = || queries.clone();
+        dispatch(super::Gathered { from: query, head, rows: rows(), columns: width, factor: scale, to: &mut *scaled });
+        let (from, to) = (*gradient, &mut *incoming);
+        dispatch(super::Gathered { from, head, rows: rows(), columns: value_width, factor: T::ONE, to });
+        means.fill(T::ZERO);
+        let to = &mut means[..queries.len()];
+        dispatch(Products { out, gradient, head, first: queries.start, width: value_width, to });
+        log_sum.fill(T::INFINITY);
+        log_sum[..queries.len()].copy_from_slice(&sums[head * sweep.inputs.queries..][queries.clone()]);
+        for block in blocks(queries.len()) {
+            let block = block.start..whole(block.end);
+            let of = |columns: usize| block.start * columns..block.end * columns;
+            turn(&scaled[of(whole(width))], width, &mut turned[of(width)]);
+            turn(&incoming[of(whole(value_width))], value_width, &mut turned_incoming[of(value_width)]);
+        }
+        Queries { scaled, turned, incoming, turned_incoming, means, log_sum }
+    }
+}
+
+impl<'a, T> Queries<&'a [T]> {
+    /// Those of one block.
+    fn block(&self, block: &Range<usize>, of: &Attention<T>) -> Queries<&'a [T]> {
+        let rows = block.start..whole(block.end);
+        let part = |all: &'a [T], columns: usize| &all[rows.start * columns..rows.end * columns];
+        Queries {
+            scaled: part(self.scaled, whole(of.width)),
+            turned: part(self.turned, of.width),
+            incoming: part(self.incoming, whole(of.value_width)),
+            turned_incoming: part(self.turned_incoming, of.value_width),
+            means: part(self.means, 1),
+            log_sum: part(self.log_sum, 1),
+        }
+    }
+}
+
+/// Rows `first..` of a head become `factor·rows`, which are filled up to whole registers. They are this task's alone.
 struct Store<'a, T> {
     target: &'a Target<'a, T>,
     head: usize,
@@ -159,10 +263,12 @@ impl<T: Exponential> Kernel for Store<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        for (i, row) in self.rows.chunks_exact(self.target.columns.max(1)).enumerate() {
+        for (i, row) in self.rows.chunks_exact(whole(self.target.columns).max(1)).enumerate() {
             // SAFETY: who makes a `Store` promises it.
             let to = unsafe { self.target.row(self.head, self.first + i) };
-            to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * self.factor);
+            for (to, &x) in to.iter_mut().zip(row) {
+                *to = x * self.factor;
+            }
         }
     }
 }
@@ -181,23 +287,28 @@ impl<T: Exponential> Kernel for Products<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, s: S) {
         for (i, to) in self.to.iter_mut().enumerate() {
             let row = |of: &Heads<'_, T>| {
                 let first = of.offsets[self.head] + (self.first + i) * of.row;
                 first..first + self.width
             };
-            let mut lanes = [T::ZERO; LANES];
+            let mut sum = T::splat(s, T::ZERO);
             if self.width > 0 {
                 let (x, y) = (&self.out.data[row(self.out)], &self.gradient.data[row(self.gradient)]);
                 let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
                 for (x, y) in x.iter().zip(y) {
-                    for k in 0..LANES {
-                        lanes[k] = x[k].fma(y[k], lanes[k]);
-                    }
+                    sum = T::load(s, x).fma(T::load(s, y), sum);
                 }
-                lanes.iter_mut().zip(x_rest.iter().zip(y_rest)).for_each(|(sum, (&x, &y))| *sum = x.fma(y, *sum));
+                if !x_rest.is_empty() {
+                    let (mut x, mut y) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+                    x[..x_rest.len()].copy_from_slice(x_rest);
+                    y[..y_rest.len()].copy_from_slice(y_rest);
+                    sum = T::load(s, &x).fma(T::load(s, &y), sum);
+                }
             }
+            let mut lanes = [T::ZERO; LANES];
+            T::store(sum, &mut lanes);
             for half in [8, 4, 2, 1] {
                 for k in 0..half {
                     lanes[k] += lanes[k + half];
@@ -208,13 +319,17 @@ impl<T: Exponential> Kernel for Products<'_, T> {
     }
 }
 
-/// The weights of a tile from its scores: `exp(score − log_sum)`.
+/// A tile of scores becomes their weights, `exp(score − log_sum)`, and `slopes` becomes
+/// `weights∘(slopes − mean of the query)`. All rows are whole registers.
 pub(super) struct Weigh<'a, T> {
     /// `[keys, queries]`
-    pub scores: &'a [T],
+    pub scores: &'a mut [T],
     /// `[queries]`
     pub log_sum: &'a [T],
-    pub weights: &'a mut [T],
+    /// `[queries]`
+    pub means: &'a [T],
+    /// `[keys, queries]`
+    pub slopes: &'a mut [T],
 }
 
 impl<T: Exponential> Kernel for Weigh<'_, T> {
@@ -223,30 +338,14 @@ impl<T: Exponential> Kernel for Weigh<'_, T> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let m = self.log_sum.len();
-        for (scores, weights) in self.scores.chunks_exact(m).zip(self.weights.chunks_exact_mut(m)) {
-            T::exp_differences(s, scores, self.log_sum, weights);
-        }
-    }
-}
-
-/// `slopes = weights∘(slopes − mean of the query)`
-pub(super) struct Slopes<'a, T> {
-    /// `[keys, queries]`
-    pub weights: &'a [T],
-    /// `[queries]`
-    pub means: &'a [T],
-    pub slopes: &'a mut [T],
-}
-
-impl<T: Exponential> Kernel for Slopes<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let m = self.means.len();
-        for (weights, slopes) in self.weights.chunks_exact(m).zip(self.slopes.chunks_exact_mut(m)) {
-            let parts = weights.iter().zip(self.means);
-            slopes.iter_mut().zip(parts).for_each(|(s, (&p, &mean))| *s = p * (*s - mean));
+        let (log_sum, means) = (self.log_sum.as_chunks::<LANES>().0, self.means.as_chunks::<LANES>().0);
+        for (scores, slopes) in self.scores.chunks_exact_mut(m).zip(self.slopes.chunks_exact_mut(m)) {
+            let rows = scores.as_chunks_mut::<LANES>().0.iter_mut().zip(slopes.as_chunks_mut::<LANES>().0);
+            for ((scores, slopes), (log_sum, means)) in rows.zip(log_sum.iter().zip(means)) {
+                let weight = T::exp_lanes(T::load(s, scores) - T::load(s, log_sum));
+                T::store(weight, scores);
+                T::store(weight * (T::load(s, slopes) - T::load(s, means)), slopes);
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn run<T: AttentionElement>(inputs: &Attention<T>, out: HeadsMut<T>, 
     });
 }
 
-/// One block of queries of a head.
+/// One block of queries of a head. What the block after it reads is asked for on the way.
 fn attend<T: AttentionElement>(
     inputs: &Attention<T>,
     head: usize,
@@ -29,26 +29,56 @@ fn attend<T: AttentionElement>(
     out: &Target<T>,
     log_sum: &mut [T],
 ) {
-    let (m, width, value_width) = (queries.len(), inputs.width, inputs.value_width);
-    scratch::with(m * (width + 2 * BLOCK + value_width + 5), |space| {
-        let (scaled, space) = space.split_at_mut(m * width);
-        let (scores, space) = space.split_at_mut(m * BLOCK);
-        let (weights, space) = space.split_at_mut(m * BLOCK);
-        let (gathered, space) = space.split_at_mut(m * value_width);
-        let (largest, space) = space.split_at_mut(m);
-        let (sums, room) = space.split_at_mut(m);
-        inputs.scaled_queries(head, &queries, scaled);
+    let Attention { width, value_width, scale, .. } = *inputs;
+    let (rows, wide, value_wide) = (whole(queries.len()), whole(width), whole(value_width));
+    let kernels = T::kernels(isa());
+    scratch::with(rows * (wide + width + BLOCK + value_wide + 3) + BLOCK * value_wide, |space| {
+        let mut space = Space(space);
+        let scaled = space.take(rows * wide);
+        let turned = space.take(rows * width);
+        let scores = space.take(rows * BLOCK);
+        let values = space.take(BLOCK * value_wide);
+        let gathered = space.take(rows * value_wide);
+        let [largest, sums, factors] = std::array::from_fn(|_| space.take(rows));
+        dispatch(Gathered {
+            from: inputs.query,
+            head,
+            rows: queries.clone(),
+            columns: width,
+            factor: scale,
+            to: scaled,
+        });
+        turn(scaled, width, turned);
         gathered.fill(T::ZERO);
-        largest.fill(T::NEGATIVE_INFINITY);
+        largest.fill(T::LOWEST);
         sums.fill(T::ZERO);
         for keys in blocks(inputs.keys).filter(|keys| inputs.meet(&queries, keys)) {
             let n = keys.len();
-            let (scores, weights) = (&mut scores[..n * m], &mut weights[..n * m]);
-            inputs.scores(head, scaled, &queries, &keys, scores);
-            let (gathered, largest, sums, room) = (&mut *gathered, &mut *largest, &mut *sums, &mut *room);
-            dispatch(Reweigh { scores, weights, gathered, largest, sums, room });
-            let rows = Mat::transposed(weights, m);
-            gemm(m, value_width, n, rows, inputs.value.matrix(head, keys.start), gathered, Init::Accumulate);
+            let next = keys.end..keys.end + BLOCK;
+            // The next keys, or the next queries and the keys they begin with.
+            let (head_after, keys_after, queries_after) =
+                match (next.start < inputs.keys && inputs.meet(&queries, &next), queries.end < inputs.queries) {
+                    (true, _) => (head, next, 0..0),
+                    (false, true) => (head, 0..0, block(queries.end / BLOCK, inputs.queries)),
+                    (false, false) => (head + 1, 0..BLOCK, block(0, inputs.queries)),
+                };
+            let [key, value] = inputs.keys_ahead(head_after, keys_after);
+            let rows_after = [key, value, inputs.query.ahead(head_after, queries_after)];
+            let mut ahead = Ahead::new(rows_after, width.max(value_width));
+            let (scores, values) = (&mut scores[..n * rows], &mut values[..n * value_wide]);
+            let key = inputs.key.lanes(head, keys.start);
+            inputs.scores(head, turned, &queries, key, &keys, scores, || ahead.ask());
+            dispatch(Reweigh {
+                scores: &mut *scores,
+                gathered: &mut *gathered,
+                largest: &mut *largest,
+                sums: &mut *sums,
+                factors: &mut *factors,
+            });
+            let from = inputs.value;
+            dispatch(Gathered { from, head, rows: keys, columns: value_width, factor: T::ONE, to: &mut *values });
+            let weights = Lanes { data: scores, step: rows, lane: 1 };
+            multiply_near(kernels, [queries.len(), value_wide, n], weights, values, gathered, true, || ahead.ask());
         }
         dispatch(Finish { out, head, first: queries.start, gathered, largest, sums, log_sum });
     });
@@ -59,6 +89,7 @@ struct Finish<'a, T> {
     out: &'a Target<'a, T>,
     head: usize,
     first: usize,
+    /// Rows of whole registers.
     gathered: &'a [T],
     largest: &'a [T],
     sums: &'a [T],
@@ -70,36 +101,40 @@ impl<T: Exponential> Kernel for Finish<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let width = self.out.columns;
+        let (columns, wide) = (self.out.columns, whole(self.out.columns));
         for (i, log_sum) in self.log_sum.iter_mut().enumerate() {
             // SAFETY: who makes a `Finish` promises it.
             let to = unsafe { self.out.row(self.head, self.first + i) };
-            if self.largest[i] == T::NEGATIVE_INFINITY && self.sums[i] == T::ZERO {
+            if self.sums[i] == T::ZERO {
                 to.fill(T::ZERO);
                 *log_sum = T::INFINITY;
                 continue;
             }
             let share = T::ONE / self.sums[i];
-            to.iter_mut().zip(&self.gathered[i * width..][..width]).for_each(|(to, &x)| *to = x * share);
+            for (to, &x) in to.iter_mut().zip(&self.gathered[i * wide..][..columns]) {
+                *to = x * share;
+            }
             *log_sum = self.largest[i] + self.sums[i].log();
         }
     }
 }
 
-/// The weights of a tile of scores relative to the largest score of each query so far; what came before is rescaled to
-/// that.
+/// A tile of scores becomes their weights relative to the largest score of each query so far; what came before is
+/// rescaled to that. All rows are whole registers.
+///
+/// The largest is at first the least finite number: the difference of -∞ to it is -∞, so that what is hidden weighs
+/// nothing before anything has been seen.
 pub(super) struct Reweigh<'a, T> {
     /// `[keys, queries]`
-    pub scores: &'a [T],
-    pub weights: &'a mut [T],
+    pub scores: &'a mut [T],
     /// `[queries, value_width]`
     pub gathered: &'a mut [T],
     /// `[queries]`
     pub largest: &'a mut [T],
     /// `[queries]`
     pub sums: &'a mut [T],
-    /// Three numbers for each query.
-    pub room: &'a mut [T],
+    /// Room for `[queries]`.
+    pub factors: &'a mut [T],
 }
 
 impl<T: Exponential> Kernel for Reweigh<'_, T> {
@@ -107,31 +142,52 @@ impl<T: Exponential> Kernel for Reweigh<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Reweigh { scores, weights, gathered, largest, sums, room } = self;
+        let Reweigh { scores, gathered, largest, sums, factors } = self;
         let (m, width) = (sums.len(), gathered.len() / sums.len());
-        let (shift, room) = room.split_at_mut(m);
-        let (factor, total) = room.split_at_mut(m);
-        // A NaN is passed over here and comes back with its exponential.
-        total.copy_from_slice(largest);
-        for row in scores.chunks_exact(m) {
-            largest.iter_mut().zip(row).for_each(|(largest, &x)| *largest = if x > *largest { x } else { *largest });
+        let shifts = factors.as_chunks_mut::<LANES>().0;
+        // The largest of several vectors of queries side by side: one chain of comparisons alone would be waited for.
+        for (j, shifts) in shifts.chunks_mut(4).enumerate() {
+            let mut tops = [T::splat(s, T::LOWEST); 4];
+            let known = &largest.as_chunks::<LANES>().0[4 * j..];
+            for (top, known) in tops.iter_mut().zip(known) {
+                *top = T::load(s, known);
+            }
+            for row in scores.chunks_exact(m) {
+                let row = &row.as_chunks::<LANES>().0[4 * j..];
+                if row.len() >= 4 {
+                    for k in 0..4 {
+                        tops[k] = tops[k].larger(T::load(s, &row[k]));
+                    }
+                } else {
+                    for (top, score) in tops.iter_mut().zip(row) {
+                        *top = top.larger(T::load(s, score));
+                    }
+                }
+            }
+            for (shift, top) in shifts.iter_mut().zip(tops) {
+                T::store(top, shift);
+            }
         }
-        // Where nothing has been seen the differences to -∞ would be NaN; to zero they are -∞, and the weights 0.
-        for (shift, &largest) in shift.iter_mut().zip(&*largest) {
-            *shift = if largest == T::NEGATIVE_INFINITY { T::ZERO } else { largest };
+        let sums = sums.as_chunks_mut::<LANES>().0.iter_mut().zip(shifts);
+        for (j, (largest, (sum, factor))) in largest.as_chunks_mut::<LANES>().0.iter_mut().zip(sums).enumerate() {
+            let shift = T::load(s, factor);
+            let mut total = T::splat(s, T::ZERO);
+            for row in scores.chunks_exact_mut(m) {
+                let at = &mut row.as_chunks_mut::<LANES>().0[j];
+                let weight = T::exp_lanes(T::load(s, at) - shift);
+                T::store(weight, at);
+                total = total + weight;
+            }
+            let rescale = T::exp_lanes(T::load(s, largest) - shift);
+            T::store(T::load(s, sum).fma(rescale, total), sum);
+            T::store(rescale, factor);
+            T::store(shift, largest);
         }
-        T::exp_differences(s, total, shift, factor);
-        total.fill(T::ZERO);
-        for (row, weights) in scores.chunks_exact(m).zip(weights.chunks_exact_mut(m)) {
-            T::exp_differences(s, row, shift, weights);
-            total.iter_mut().zip(weights).for_each(|(total, &mut p)| *total += p);
-        }
-        for ((sum, &factor), &total) in sums.iter_mut().zip(&*factor).zip(&*total) {
-            *sum = sum.fma(factor, total);
-        }
-        for (i, &factor) in factor.iter().enumerate() {
+        for (i, &factor) in factors.iter().enumerate() {
             if factor != T::ONE {
-                gathered[i * width..][..width].iter_mut().for_each(|x| *x = *x * factor);
+                for x in &mut gathered[i * width..][..width] {
+                    *x = *x * factor;
+                }
             }
         }
     }

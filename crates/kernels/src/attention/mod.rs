@@ -12,8 +12,10 @@ mod forward;
 
 use std::ops::Range;
 
-use crate::gemm::{GemmElement, Init, Mat, gemm};
-use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::gemm::{Element, GemmElement, Lanes, multiply_near, transpose};
+use crate::number::Arithmetic;
+use crate::scratch::Plain;
+use crate::simd::{Kernel, LANES, Simd, dispatch, isa, prefetch};
 use crate::softmax::{Exponential, SoftmaxElement};
 use crate::threads::{SharedMut, parallel_for};
 
@@ -34,9 +36,16 @@ pub struct Heads<'a, T> {
 }
 
 impl<'a, T> Heads<'a, T> {
-    /// The matrix of a head from row `first` on.
-    fn matrix(&self, head: usize, first: usize) -> Mat<'a, T> {
-        Mat::new(self.data.get(self.offsets[head] + first * self.row..).unwrap_or(&[]), self.row, 1)
+    /// The rows of a head from `first` on, as lanes of a product.
+    fn lanes(&self, head: usize, first: usize) -> Lanes<'a, T> {
+        let data = self.data.get(self.offsets[head] + first * self.row..).unwrap_or(&[]);
+        Lanes { data, step: 1, lane: self.row }
+    }
+
+    /// Rows that will be read: none if there is no such head.
+    fn ahead(&self, head: usize, rows: Range<usize>) -> Rows<'a, T> {
+        let first = self.offsets.get(head).and_then(|&first| self.data.get(first + rows.start * self.row..));
+        Rows { data: first.unwrap_or(&[]), row: self.row, count: rows.len() }
     }
 
     #[track_caller]
@@ -248,24 +257,34 @@ impl<T: AttentionElement> Attention<'_, T> {
         !self.causal || keys.start < queries.end
     }
 
-    /// `to = scale·Q` for a block of queries.
-    fn scaled_queries(&self, head: usize, queries: &Range<usize>, to: &mut [T]) {
-        let Attention { query, width, scale, .. } = *self;
-        dispatch(ScaledRows { query, head, first: queries.start, width, scale, to });
+    /// What is read of a block of keys: themselves and their values.
+    fn keys_ahead(&self, head: usize, keys: Range<usize>) -> [Rows<'_, T>; 2] {
+        let keys = keys.start.min(self.keys)..keys.end.min(self.keys);
+        [self.key.ahead(head, keys.clone()), self.value.ahead(head, keys)]
     }
 
-    /// The scores of two blocks, -∞ where they are hidden: `[keys, queries]`.
+    /// The scores of two blocks, -∞ where they are hidden: `[keys, whole(queries)]`. `turned` are the scaled queries,
+    /// `[width, whole(queries)]`, and `key` the keys.
     ///
     /// A tile lies with the queries as its columns, so that all that is done to the scores of one query is done to
     /// many at once.
-    fn scores(&self, head: usize, scaled: &[T], queries: &Range<usize>, keys: &Range<usize>, to: &mut [T]) {
-        let (m, n) = (queries.len(), keys.len());
-        let columns = Mat::row_major(scaled, self.width).t();
-        gemm(n, m, self.width, self.key.matrix(head, keys.start), columns, to, Init::Zero);
+    fn scores(
+        &self,
+        head: usize,
+        turned: &[T],
+        queries: &Range<usize>,
+        key: Lanes<T>,
+        keys: &Range<usize>,
+        to: &mut [T],
+        between: impl FnMut(),
+    ) {
+        let (m, n, columns) = (queries.len(), keys.len(), whole(queries.len()));
+        multiply_near(T::kernels(isa()), [n, columns, self.width], key, turned, to, false, between);
         if let Some(mask) = &self.mask {
-            for (key, row) in keys.clone().zip(to.chunks_exact_mut(m)) {
+            for (key, row) in keys.clone().zip(to.chunks_exact_mut(columns)) {
                 let first = mask.offsets[head] + queries.start * mask.row + key * mask.column;
                 let reach = first..first + (m - 1) * mask.row + 1;
+                let row = &mut row[..m];
                 match mask.values {
                     MaskValues::Added(all) => {
                         let added = &all[reach];
@@ -281,37 +300,103 @@ impl<T: AttentionElement> Attention<'_, T> {
             }
         }
         if self.causal && keys.end > queries.start + 1 {
-            for (key, row) in keys.clone().zip(to.chunks_exact_mut(m)) {
+            for (key, row) in keys.clone().zip(to.chunks_exact_mut(columns)) {
                 row[..key.saturating_sub(queries.start).min(m)].fill(T::NEGATIVE_INFINITY);
             }
         }
     }
 }
 
-/// Rows of a head multiplied by a number, one after the other.
-struct ScaledRows<'a, T> {
-    query: Heads<'a, T>,
+/// The least multiple of a vector's lanes: rows of that many elements are whole registers.
+fn whole(len: usize) -> usize {
+    len.next_multiple_of(LANES)
+}
+
+/// Rows of a head.
+struct Rows<'a, T> {
+    /// From the first on.
+    data: &'a [T],
+    row: usize,
+    count: usize,
+}
+
+/// Rows that are read after what is computed now. Where heads lie side by side the hardware does not foresee them, and
+/// all at once they would be waited for: so they are asked for a few at a time.
+struct Ahead<'a, T, const N: usize> {
+    rows: [Rows<'a, T>; N],
+    /// How many of each have been asked for.
+    asked: usize,
+    /// Elements of a row.
+    columns: usize,
+}
+
+impl<'a, T, const N: usize> Ahead<'a, T, N> {
+    fn new(rows: [Rows<'a, T>; N], columns: usize) -> Self {
+        Ahead { rows, asked: 0, columns }
+    }
+
+    fn ask(&mut self) {
+        const AT_ONCE: usize = 5;
+        for row in self.asked..self.asked + AT_ONCE {
+            for rows in self.rows.iter().filter(|rows| row < rows.count) {
+                prefetch(rows.data.get(row * rows.row..row * rows.row + self.columns).unwrap_or(&[]));
+            }
+        }
+        self.asked += AT_ONCE;
+    }
+}
+
+/// Rows of a head multiplied by a number, one after the other, with zeros to whole registers and after the last row.
+struct Gathered<'a, T> {
+    from: Heads<'a, T>,
     head: usize,
-    first: usize,
-    width: usize,
-    scale: T,
+    rows: Range<usize>,
+    columns: usize,
+    factor: T,
+    /// Rows of `whole(columns)`.
     to: &'a mut [T],
 }
 
-impl<T: Exponential> Kernel for ScaledRows<'_, T> {
+impl<T: Exponential> Kernel for Gathered<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        if self.width == 0 {
+        if self.columns == 0 {
             return;
         }
-        let mut from = self.query.offsets[self.head] + self.first * self.query.row;
-        for to in self.to.chunks_exact_mut(self.width) {
-            let row = &self.query.data[from..from + self.width];
-            to.iter_mut().zip(row).for_each(|(to, &x)| *to = x * self.scale);
-            from += self.query.row;
+        let start = self.from.offsets[self.head] + self.rows.start * self.from.row;
+        for (i, to) in self.to.chunks_exact_mut(whole(self.columns)).enumerate() {
+            let (to, rest) = to.split_at_mut(self.columns);
+            rest.fill(T::ZERO);
+            if i < self.rows.len() {
+                let row = &self.from.data[start + i * self.from.row..][..self.columns];
+                for (to, &x) in to.iter_mut().zip(row) {
+                    *to = x * self.factor;
+                }
+            } else {
+                to.fill(T::ZERO);
+            }
         }
+    }
+}
+
+/// `[columns, whole(rows)]` becomes the transpose of what [`Gathered`] gives.
+fn turn<T: Element>(rows: &[T], columns: usize, to: &mut [T]) {
+    if columns > 0 {
+        let count = rows.len() / whole(columns);
+        transpose(rows, |row| row * whole(columns), count, columns, to, count);
+    }
+}
+
+/// Work space, in parts whose lengths are whole registers.
+struct Space<'a, T>(&'a mut [T]);
+
+impl<'a, T: Plain> Space<'a, T> {
+    fn take(&mut self, len: usize) -> &'a mut [T] {
+        let (part, rest) = std::mem::take(&mut self.0).split_at_mut(whole(len));
+        self.0 = rest;
+        &mut part[..len]
     }
 }
 

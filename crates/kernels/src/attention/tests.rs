@@ -241,36 +241,34 @@ fn threads_and_other_heads_do_not_change_a_bit() {
 
 #[test]
 fn instruction_sets_do_not_matter() {
-    let (queries, keys, width) = (37, 20, 21);
+    // Of 37 queries the rows are filled up to 48.
+    let (queries, rows, keys, width) = (37, 48, 20, 21);
     let cast = |seed, len: usize| numbers(len, seed).into_iter().map(|x| 3.0 * x as f32).collect::<Vec<_>>();
-    let mut scores = cast(1, keys * queries);
+    let mut scores = cast(1, keys * rows);
     scores.iter_mut().step_by(3).for_each(|x| *x = f32::NEG_INFINITY);
-    let (out, gradient) = (cast(2, queries * width), cast(3, queries * width));
+    let (out, gradient) = (cast(2, rows * width), cast(3, rows * width));
     let run = |isa| {
-        let (mut weights, mut gathered) = (vec![0.0; scores.len()], out.clone());
-        let (mut largest, mut sums) = (vec![0.5; queries], vec![2.0; queries]);
-        let mut room = vec![0.0; 3 * queries];
-        let scores = &scores[..];
-        dispatch_on(
-            isa,
-            forward::Reweigh {
-                scores,
-                weights: &mut weights,
-                gathered: &mut gathered,
-                largest: &mut largest,
-                sums: &mut sums,
-                room: &mut room,
-            },
-        );
-        let mut again = vec![0.0; scores.len()];
-        dispatch_on(isa, backward::Weigh { scores, log_sum: &largest, weights: &mut again });
-        let rows = |data| Heads { data, offsets: &[0], row: width };
-        let (out, gradient, mut means) = (rows(&out), rows(&gradient), vec![0.0; queries]);
-        let products = backward::Products { out: &out, gradient: &gradient, head: 0, first: 0, width, to: &mut means };
-        dispatch_on(isa, products);
-        let mut slopes = scores.iter().map(|x| x.max(-1.0)).collect::<Vec<_>>();
-        dispatch_on(isa, backward::Slopes { weights: &again, means: &means, slopes: &mut slopes });
-        [weights, gathered, largest, sums, again, means, slopes]
+        let (mut weights, mut gathered) = (scores.clone(), out.clone());
+        let (mut largest, mut sums, mut factors) = (vec![0.5; rows], vec![2.0; rows], vec![0.0; rows]);
+        let reweigh = forward::Reweigh {
+            scores: &mut weights,
+            gathered: &mut gathered,
+            largest: &mut largest,
+            sums: &mut sums,
+            factors: &mut factors,
+        };
+        dispatch_on(isa, reweigh);
+        let heads = |data| Heads { data, offsets: &[0], row: width };
+        let mut copied = vec![7.0; rows * 32];
+        let from = heads(&out);
+        dispatch_on(isa, Gathered { from, head: 0, rows: 0..queries, columns: width, factor: 0.3, to: &mut copied });
+        let (out, gradient, mut means) = (heads(&out), heads(&gradient), vec![0.0; rows]);
+        let to = &mut means[..queries];
+        dispatch_on(isa, backward::Products { out: &out, gradient: &gradient, head: 0, first: 0, width, to });
+        let (mut again, mut slopes) = (scores.clone(), scores.iter().map(|x| x.max(-1.0)).collect::<Vec<_>>());
+        let (log_sum, means) = (&largest[..], &means[..]);
+        dispatch_on(isa, backward::Weigh { scores: &mut again, log_sum, means, slopes: &mut slopes });
+        [weights, gathered, largest.clone(), sums, again, means.to_vec(), slopes, copied]
     };
     for isa in available() {
         assert!(run(isa) == run(available()[0]), "{isa:?}");

@@ -7,6 +7,7 @@
 mod blocks;
 mod dot;
 mod half;
+mod near;
 mod pack;
 mod prepacked;
 mod small;
@@ -22,6 +23,7 @@ use crate::simd::{Isa, isa};
 use crate::threads::{SharedMut, parallel_for};
 pub(crate) use blocks::Product;
 pub(crate) use dot::{DotKernels, Dots, LANES};
+pub(crate) use near::multiply_near;
 pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 pub use prepacked::{gemm_packed, pack_right, packed_right_len};

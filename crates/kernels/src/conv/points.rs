@@ -5,14 +5,19 @@
 use std::ops::Range;
 
 use super::{ConvShape, Finish};
-use crate::gemm::{Element, Lanes, Prepacked};
+use crate::gemm::{Element, Lanes, Prepacked, fits_ways};
+use crate::scratch;
 use crate::simd::{LANES, isa};
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
 
 /// Multiply-adds worth a task.
 const TASK: usize = 3 << 18;
 /// Tasks at most.
 const TASKS: usize = 16;
+/// Positions that one task copies.
+const COPIED: usize = 16;
+/// Output channels that are worth a copy of the inputs.
+const COPIED_FOR: usize = 256;
 
 /// Whether [`forward`] takes this shape.
 pub(super) fn suits(shape: &ConvShape) -> bool {
@@ -41,7 +46,29 @@ pub(super) fn pack(shape: &ConvShape, weight: &[f32], to: &mut [f32]) {
 pub(super) fn forward(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &mut [f32]) {
     let (kernels, n, k) = (f32::kernels(isa()), shape.out_channels, shape.in_channels);
     let weight = &Prepacked::of(kernels, n, k, packed);
-    let (rows, y) = (Rows::of(shape), &SharedMut::new(y));
+    let rows = Rows::of(shape);
+    let apart = fits_ways::<f32>(shape.stride[2] * k, kernels.rows()) && rows.line.min(rows.all()) >= kernels.rows();
+    if apart || n < COPIED_FOR {
+        return multiply(weight, rows, x, finish, y);
+    }
+    // Positions that the cache maps to the same places, and lines shorter than a tile: they are laid side by side, a
+    // cache line apart.
+    let row = k + LANES;
+    scratch::with(rows.all() * row, |copy: &mut [f32]| {
+        for_chunks_mut(copy, COPIED * row, |task, to| {
+            let positions = task * COPIED..rows.all().min((task + 1) * COPIED);
+            let from =
+                rows.neighbours(positions).flat_map(|(at, start, apart)| (0..at.len()).map(move |i| start + i * apart));
+            to.chunks_exact_mut(row).zip(from).for_each(|(to, from)| to[..k].copy_from_slice(&x[from..][..k]));
+        });
+        let together = ConvShape { stride: [1; 3], ..*shape };
+        multiply(weight, Rows { shape: together, line: rows.all(), row }, copy, finish, y);
+    });
+}
+
+fn multiply(weight: &Prepacked<f32>, rows: Rows, x: &[f32], finish: Finish<f32>, y: &mut [f32]) {
+    let (kernels, n, k) = (f32::kernels(isa()), rows.shape.out_channels, rows.shape.in_channels);
+    let y = &SharedMut::new(y);
     let panels = n.div_ceil(kernels.columns());
     let tasks = (rows.all() * n * k / TASK).clamp(1, TASKS);
     let across = panels.min(tasks);
@@ -57,7 +84,7 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Fini
                 // SAFETY: these columns of these positions are this task's alone.
                 unsafe {
                     let (Finish { bias, bounds }, columns) = (finish, columns.clone());
-                    weight.columns(columns, m, &x[start..], a_row, bias, bounds, y, c_start, n);
+                    weight.columns(columns, 0..k, m, &x[start..], a_row, bias, bounds, y, c_start, n);
                 }
             }
         }
@@ -70,13 +97,15 @@ struct Rows {
     shape: ConvShape,
     /// Neighbours in a line.
     line: usize,
+    /// Elements from an input to the next.
+    row: usize,
 }
 
 impl Rows {
     fn of(shape: &ConvShape) -> Rows {
         let whole = shape.input == shape.output && shape.stride == [1; 3];
         let line = if whole { shape.batch * shape.output.iter().product::<usize>() } else { shape.output[2] };
-        Rows { shape: *shape, line }
+        Rows { shape: *shape, line, row: shape.in_channels }
     }
 
     fn all(&self) -> usize {
@@ -85,14 +114,14 @@ impl Rows {
 
     /// The positions of a range in lines: which they are, where the first reads, and how far the next reads from it.
     fn neighbours(self, range: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize, usize)> {
-        let ConvShape { in_channels, input, output, stride, .. } = self.shape;
+        let ConvShape { input, output, stride, .. } = self.shape;
         let lines = range.start / self.line..range.end.div_ceil(self.line);
         lines.map(move |line| {
             let from = range.start.max(line * self.line);
             let to = range.end.min((line + 1) * self.line);
             let (image, d, h) = (line / output[1] / output[0], line / output[1] % output[0], line % output[1]);
             let first = ((image * input[0] + d * stride[0]) * input[1] + h * stride[1]) * input[2];
-            (from..to, (first + (from - line * self.line) * stride[2]) * in_channels, stride[2] * in_channels)
+            (from..to, (first + (from - line * self.line) * stride[2]) * self.row, stride[2] * self.row)
         })
     }
 }

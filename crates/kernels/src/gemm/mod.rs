@@ -28,6 +28,7 @@ pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 pub use prepacked::{gemm_packed, pack_right, packed_right_len};
 use small::Small;
+pub(crate) use small::fits_ways;
 pub(crate) use tile::{Kernels, Next, Step, TURN, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};
 

@@ -1,15 +1,23 @@
 //! `Prepacked`: a matrix B that many small products share, packed once for all of them.
 
 use super::pack::{Lanes, Source};
+use super::small::fits_ways;
 use super::{Element, GemmElement, Mat};
 use std::ops::Range;
 
 use super::tile::{Kernels, Next, TURN, Tile, Walk};
+use crate::scratch;
 use crate::simd::isa;
-use crate::threads::{SharedMut, for_chunks, parallel_for};
+use crate::threads::{SharedMut, for_chunks, for_chunks_mut, parallel_for};
 
 /// Multiply-adds worth a task: of one row, the time is that of reading them.
 const TASK: usize = 3 << 17;
+/// Steps that are made at once: so many of two hundred rows stay in the second-level cache beside a panel.
+const DEEPEST: usize = 1024;
+/// Rows that one task copies.
+const COPIED: usize = 16;
+/// Elements of a cache line, if they are `f32`.
+const ALIGNED: usize = 16;
 
 /// Elements of a matrix `[k, n]` that [`pack_right`] packs.
 pub fn packed_right_len<T: GemmElement>(n: usize, k: usize) -> usize {
@@ -36,11 +44,31 @@ pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T],
     let b = Prepacked::of(T::kernels(isa()), n, k, packed);
     let width = b.kernels.columns();
     let c = &SharedMut::new(c);
-    for_chunks(n.div_ceil(width), TASK.div_ceil((m * k * width).max(1)), |panels| {
-        let columns = panels.start * width..n.min(panels.end * width);
-        // SAFETY: the columns are this task's alone.
-        unsafe { b.columns(columns, m, a, k, bias, None, c, 0, n) };
-    });
+    let parts = k.div_ceil(DEEPEST).max(1);
+    for part in 0..parts {
+        let steps = part * k / parts..(part + 1) * k / parts;
+        let multiply = |a: &[T], a_row: usize| {
+            for_chunks(n.div_ceil(width), TASK.div_ceil((m * steps.len() * width).max(1)), |panels| {
+                let columns = panels.start * width..n.min(panels.end * width);
+                // SAFETY: the columns are this task's alone.
+                unsafe { b.columns(columns, steps.clone(), m, a, a_row, bias, None, c, 0, n) };
+            });
+        };
+        if fits_ways::<T>(k, b.kernels.rows().min(m)) {
+            multiply(&a[steps.start..], k);
+        } else {
+            // Rows that the cache maps to the same places are laid a line further apart.
+            let a_row = steps.len().next_multiple_of(ALIGNED) + ALIGNED;
+            scratch::with(m * a_row, |rows: &mut [T]| {
+                for_chunks_mut(rows, COPIED * a_row, |task, to| {
+                    for (i, to) in to.chunks_exact_mut(a_row).enumerate() {
+                        to[..steps.len()].copy_from_slice(&a[(task * COPIED + i) * k..][steps.clone()]);
+                    }
+                });
+                multiply(rows, a_row);
+            });
+        }
+    }
 }
 
 /// B `[k, n]` in panels as wide as the tiles, each with all its steps one after the other.
@@ -98,10 +126,11 @@ impl<'a, T: Element> Prepacked<'a, T> {
     /// of multiply-adds start at zero, and the bias, one value per column, is added last.
     pub fn multiply(&self, m: usize, a: &[T], a_row: usize, bias: Option<&[T]>, c: &mut [T], c_row: usize) {
         // SAFETY: nobody else uses C.
-        unsafe { self.columns(0..self.n, m, a, a_row, bias, None, &SharedMut::new(c), 0, c_row) }
+        unsafe { self.columns(0..self.n, 0..self.k, m, a, a_row, bias, None, &SharedMut::new(c), 0, c_row) }
     }
 
     /// [`Prepacked::multiply`], bounded, for some columns, which begin with a panel, of a C that begins at `c_start`.
+    /// Of the steps, which are in A from its beginning, the last come last: they add the bias.
     ///
     /// # Safety
     /// Nobody else uses these columns of C.
@@ -109,6 +138,7 @@ impl<'a, T: Element> Prepacked<'a, T> {
     pub unsafe fn columns(
         &self,
         columns: Range<usize>,
+        steps: Range<usize>,
         m: usize,
         a: &[T],
         a_row: usize,
@@ -121,7 +151,8 @@ impl<'a, T: Element> Prepacked<'a, T> {
         if m == 0 || columns.is_empty() {
             return;
         }
-        assert!((m - 1) * a_row + self.k <= a.len(), "A holds {m} rows");
+        let k = steps.len();
+        assert!((m - 1) * a_row + k <= a.len() && steps.end <= self.k, "A holds {m} rows");
         assert!(c_start + (m - 1) * c_row + self.n <= c.len(), "C holds {m} rows");
         assert!(bias.is_none_or(|bias| bias.len() == self.n), "one bias per column");
         let (width, one) = (self.kernels.columns(), self.kernels.lanes);
@@ -130,18 +161,19 @@ impl<'a, T: Element> Prepacked<'a, T> {
         for j in columns.clone().step_by(width) {
             let columns = width.min(columns.end - j);
             let padded = columns.next_multiple_of(one);
-            let b = &self.panels[j * self.k..(j + padded) * self.k];
+            let b = &self.panels[j * self.k + steps.start * padded..j * self.k + steps.end * padded];
             // The second register of the last panel may lie past the end; then the tile has one register only.
             let b = [b.as_ptr(), b.as_ptr().wrapping_add(one)];
-            let row_bias = bias.map_or(std::ptr::null(), |bias| bias[j..].as_ptr());
+            let last = steps.end == self.k;
+            let row_bias = bias.filter(|_| last).map_or(std::ptr::null(), |bias| bias[j..].as_ptr());
             // Each tile asks for a part of the next panel, which lies behind this one.
             let (behind, far_turn) = (b[0].wrapping_add(padded * self.k), TURN * padded / panels);
             for panel in 0..panels {
-                let far = behind.wrapping_add(panel * self.k * padded / panels);
+                let far = behind.wrapping_add(panel * k * padded / panels);
                 let rows = m * panel / panels..m * (panel + 1) / panels;
                 let c = c.pointer().wrapping_add(c_start + rows.start * c_row + j);
                 let tile = Tile {
-                    k: self.k,
+                    k,
                     a: a[rows.start * a_row..].as_ptr(),
                     a_row,
                     a_step: 1,
@@ -152,10 +184,10 @@ impl<'a, T: Element> Prepacked<'a, T> {
                     c_row,
                     next: Next { far, far_turn, ..Next::NONE },
                     lanes: [columns.min(one), columns.saturating_sub(one)],
-                    resume: false,
+                    resume: steps.start > 0,
                     row_bias: [row_bias, second(row_bias)],
                     col_bias: std::ptr::null(),
-                    bounds,
+                    bounds: bounds.filter(|_| last),
                 };
                 // SAFETY: the assertions above cover A, C and the bias, the slice of panels covers B.
                 unsafe { self.kernels.compute(rows.len(), padded / one, Walk::Rows, &tile) };

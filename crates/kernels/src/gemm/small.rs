@@ -195,7 +195,7 @@ impl<T: Element> Small<'_, T> {
 }
 
 /// Whether `count` lines of the cache, `stride` elements apart, can be in it together.
-fn fits_ways<T>(stride: usize, count: usize) -> bool {
+pub(crate) fn fits_ways<T>(stride: usize, count: usize) -> bool {
     let (mut a, mut b) = (PERIOD, stride * size_of::<T>() % PERIOD);
     while b != 0 {
         (a, b) = (b, a % b);

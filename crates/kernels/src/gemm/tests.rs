@@ -131,6 +131,9 @@ fn large_shapes_equal_the_chain() {
     // Too large for one cache, and k is cut: chains rest in C between the slabs.
     check::<f32>(130, 190, 1100, false, false, Start::Accumulate);
     check::<f32>(190, 130, 1100, false, true, Start::RowBias);
+    // Rows of A in one set of the cache only: beside a packed B they are copied, and k is cut.
+    check::<f32>(37, 75, 2048, false, true, Start::RowBias);
+    check::<f64>(7, 40, 1536, false, false, Start::Zero);
     // Rows of B in a few sets of the cache only: the first panel of rows packs them, and one alone reads them there.
     for m in [10, 40] {
         check::<f32>(m, 1024, 30, false, false, Start::ColBias);

@@ -12,8 +12,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 struct Linear;
 
-/// Rows for which a weight is packed: more of them pay for packing it anew.
-const ROWS: usize = 64;
+/// Rows for which a weight is packed: more of them pay for packing it anew, a part at a time.
+const ROWS: usize = 256;
 
 impl Rewrites for Linear {
     fn prepared(

@@ -268,6 +268,7 @@ impl<T: AttentionElement> Attention<'_, T> {
     ///
     /// A tile lies with the queries as its columns, so that all that is done to the scores of one query is done to
     /// many at once.
+    #[allow(clippy::too_many_arguments)] // two blocks, each with its place and its elements
     fn scores(
         &self,
         head: usize,

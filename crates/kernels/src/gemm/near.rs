@@ -21,7 +21,10 @@ pub(crate) fn multiply_near<T: Element>(
 ) {
     let c = &mut c[..m * n];
     if c.is_empty() || k == 0 {
-        return if resume { () } else { c.fill(T::default()) };
+        if !resume {
+            c.fill(T::default());
+        }
+        return;
     }
     let walk = if a.lane == 1 { Walk::Packed } else { Walk::Rows };
     assert!((a.lane == 1 || a.step == 1) && n.is_multiple_of(kernels.lanes), "A lies in rows, {n} are whole registers");

@@ -327,6 +327,23 @@ fn graphs_of_all_batch_sizes_share_packed_weights() {
 }
 
 #[test]
+fn products_of_few_rows_read_packed_weights() {
+    let (w, turned) = (Param::new(numbers(&[40, 30], 1)), Param::new(numbers(&[30, 40], 2)));
+    let f = |x: &Tensor| x.linear(&w.get(), None).mul(x.matmul(turned.get()));
+    let predict = compile(|[x]: [&Tensor; 1]| f(x)).for_inference();
+    for (shape, packed) in [(&[2, 128, 30][..], true), (&[2, 129, 30], false)] {
+        let x = numbers(shape, 3);
+        let graph = no_grad(|| predict.graph([&x])).unwrap();
+        let read = graph.equations.iter().flat_map(|equation| &equation.inputs).map(|input| &graph.values[input.value]);
+        let ranks: Vec<_> =
+            read.filter(|value| value.constant.is_some()).map(|value| value.meta.shape.rank()).collect();
+        assert_eq!(ranks, [if packed { 1 } else { 2 }; 2], "{shape:?}");
+        let expected = no_grad(|| f(&x));
+        assert_eq!(bytes(&[no_grad(|| predict.call([&x]))]), bytes(&[expected]), "{shape:?}");
+    }
+}
+
+#[test]
 fn a_convolution_applies_the_relu_behind_it() {
     let (x, w) = (numbers(&[2, 4, 9, 9], 1), numbers(&[8, 4, 3, 3], 2));
     let f = |x: &[Tensor]| vec![x[0].conv2d(&x[1], None, &Convolution::new()).relu()];

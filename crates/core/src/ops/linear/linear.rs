@@ -22,18 +22,8 @@ impl Rewrites for Linear {
         given: &[Option<Tensor>],
         memo: &mut Memo,
     ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
-        let weight = given[1].as_ref()?;
-        let [outputs, features] = weight.shape()[..] else { return None };
-        if inputs[0].shape.elements() > ROWS * features {
-            return None;
-        }
-        let inputs = dispatch!(reals weight.dtype(), T => {
-            let len = packed_right_len::<T>(outputs, features);
-            memo.packed::<T>("packed for few rows", given, len, |weight, to| {
-                pack_right(outputs, features, Mat::transposed(weight, features), to);
-            })
-        });
-        Some((Arc::new(PackedLinear { outputs, features }), inputs?))
+        let [outputs, features] = given[1].as_ref()?.shape()[..] else { return None };
+        packed(&inputs[0], [outputs, features], false, given, memo)
     }
 
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
@@ -46,6 +36,28 @@ impl Rewrites for Linear {
         let shape = dense(rows, weight.shape()[1], weight.shape()[0]);
         Some(OnBytes::Products { shape, weight, bias, bounds: None })
     }
+}
+
+/// The product of `x` with a constant weight `[out, in]`, or `[in, out]` if it is `turned`, and what it reads behind `x`:
+/// the weight, packed, and the other constants. None if there are too many rows.
+pub(crate) fn packed(
+    x: &Meta,
+    [outputs, features]: [usize; 2],
+    turned: bool,
+    given: &[Option<Tensor>],
+    memo: &mut Memo,
+) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+    if x.shape.elements() > ROWS * features {
+        return None;
+    }
+    let inputs = dispatch!(reals x.dtype, T => {
+        let what = if turned { "packed, turned" } else { "packed" };
+        memo.packed::<T>(what, given, packed_right_len::<T>(outputs, features), |weight, to| {
+            let weight = if turned { Mat::row_major(weight, outputs) } else { Mat::transposed(weight, features) };
+            pack_right(outputs, features, weight, to);
+        })
+    });
+    Some((Arc::new(PackedLinear { outputs, features }), inputs?))
 }
 
 fn affine<T: Element + GemmElement>(x: &[Input], y: &mut Output) {

@@ -1,11 +1,13 @@
 //! `matmul`: products of vectors, matrices and stacks of matrices.
 
+use crate::ops::linear::linear::packed;
 use crate::ops::prelude::*;
 use crate::ops::quantized::dynamic_quantized_linear::dense;
 use crate::run::map::Number;
 use crate::run::matrix::Matrices;
 use hadal_kernels::gemm::{GemmElement, HalfElement, Init, gemm_batched, gemm_half_batched};
 use half::{bf16, f16};
+use std::sync::Arc;
 
 #[derive(Debug)]
 struct Matmul;
@@ -97,6 +99,19 @@ fn integers<T: Number>(sizes: &Sizes, x: &[Input], y: &mut Output) {
 }
 
 impl Rewrites for Matmul {
+    /// A dense layer, if the right operand is a matrix that does not change and the left has rows.
+    fn prepared(
+        &self,
+        inputs: &[Meta],
+        given: &[Option<Tensor>],
+        memo: &mut Memo,
+    ) -> Option<(Arc<dyn Op>, Vec<Tensor>)> {
+        let [features, outputs] = given[1].as_ref()?.shape()[..] else { return None };
+        let x = &inputs[0];
+        let suits = x.shape.rank() >= 2 && matches!(x.dtype, DType::F32 | DType::F64);
+        suits.then(|| packed(x, [outputs, features], true, given, memo))?
+    }
+
     /// A dense layer, if the right operand is a matrix that does not change.
     fn on_bytes(&self, inputs: &[Meta], given: &[Option<Tensor>]) -> Option<OnBytes> {
         let weight = given[1].as_ref().filter(|weight| weight.rank() == 2 && weight.dtype() == DType::F32)?;

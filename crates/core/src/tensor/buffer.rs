@@ -80,7 +80,7 @@ impl Buffer {
 
     /// `bytes` bytes of `source` from `start` on, shared without a copy.
     /// `None` when they do not start on a multiple of `alignment`, or do not exist.
-    pub fn mapped(
+    fn mapped(
         source: Arc<dyn AsRef<[u8]> + Send + Sync>,
         start: usize,
         bytes: usize,
@@ -91,7 +91,7 @@ impl Buffer {
         aligned.then(|| Buffer { memory: Memory::Mapped(source, start), bytes })
     }
 
-    /// As [`Buffer::mapped`], or a copy of the bytes where they do not start on such a multiple.
+    /// `bytes` bytes of `source` from `start` on: shared, or copied where they do not start on a multiple of `alignment`.
     ///
     /// # Panics
     /// If the bytes do not exist.
@@ -376,5 +376,18 @@ mod tests {
         assert_eq!(buffer.bytes(), [9, 3]);
         assert_eq!((*source).as_ref(), [1, 2, 3, 4]);
         assert!(Buffer::mapped(source, 3, 2, 1).is_none());
+    }
+
+    #[test]
+    fn bytes_that_lie_askew_are_copied() {
+        let bytes: Vec<u8> = (0..3 * COPIED_BY_A_THREAD).map(|i| (i % 251) as u8).collect();
+        let source: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(bytes.clone());
+        let first = (*source).as_ref().as_ptr().align_offset(4);
+        for (start, shared) in [(first, true), (first + 1, false)] {
+            let count = 2 * COPIED_BY_A_THREAD + 20;
+            let buffer = Buffer::mapped_or_copied(source.clone(), start, count, 4);
+            assert_eq!(matches!(buffer.memory, Memory::Mapped(..)), shared);
+            assert!(buffer.bytes() == &bytes[start..start + count] && buffer.bytes().as_ptr().addr().is_multiple_of(4));
+        }
     }
 }

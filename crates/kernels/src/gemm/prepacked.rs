@@ -16,7 +16,7 @@ const TASK: usize = 3 << 17;
 const DEEPEST: usize = 1024;
 /// Rows that one task copies.
 const COPIED: usize = 16;
-/// Elements of a cache line, if they are `f32`.
+/// Elements between copied rows: a cache line of `f32`.
 const ALIGNED: usize = 16;
 
 /// Elements of a matrix `[k, n]` that [`pack_right`] packs.
@@ -73,8 +73,7 @@ pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T],
 
 /// B `[k, n]` in panels as wide as the tiles, each with all its steps one after the other.
 ///
-/// A product with it has few rows, so k is not cut: every panel is read once for each panel of rows, which are one or
-/// two.
+/// The rows of a product with it are few: every panel is read once for each panel of rows.
 pub(crate) struct Prepacked<'a, T: 'static> {
     kernels: &'static Kernels<T>,
     n: usize,

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::{ConvShape, Finish};
-use crate::gemm::{Element, Lanes, Prepacked, fits_ways};
+use crate::gemm::{Element, Lanes, Prepacked, apart, fits_ways};
 use crate::scratch;
 use crate::simd::{LANES, isa};
 use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
@@ -47,13 +47,13 @@ pub(super) fn forward(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Fini
     let (kernels, n, k) = (f32::kernels(isa()), shape.out_channels, shape.in_channels);
     let weight = &Prepacked::of(kernels, n, k, packed);
     let rows = Rows::of(shape);
-    let apart = fits_ways::<f32>(shape.stride[2] * k, kernels.rows()) && rows.line.min(rows.all()) >= kernels.rows();
-    if apart || n < COPIED_FOR {
+    let fit = fits_ways::<f32>(shape.stride[2] * k, kernels.rows()) && rows.line.min(rows.all()) >= kernels.rows();
+    if fit || n < COPIED_FOR {
         return multiply(weight, rows, x, finish, y);
     }
-    // Positions that the cache maps to the same places, and lines shorter than a tile: they are laid side by side, a
-    // cache line apart.
-    let row = k + LANES;
+    // Positions that the cache maps to the same places, and lines shorter than a tile: they are laid side by side, where
+    // the cache has room for all of them.
+    let row = apart::<f32>(k);
     scratch::with(rows.all() * row, |copy: &mut [f32]| {
         for_chunks_mut(copy, COPIED * row, |task, to| {
             let positions = task * COPIED..rows.all().min((task + 1) * COPIED);

@@ -5,7 +5,8 @@
 //! of tasks may follow the number of threads here.)
 //!
 //! A block of tiles walks along its rows panel by panel; each panel of A meets all the block's columns of B, which
-//! wait in the second-level cache. A is read where it is if its rows lie along k. The columns of B are packed by the
+//! wait in the second-level cache. A is read where it is if its rows lie along k, or, if the first-level cache maps
+//! them to the same places, from a copy of one panel. The columns of B are packed by the
 //! first panel of tiles on the way, if they lie side by side. What must be transposed, widened or gathered is packed
 //! before.
 
@@ -14,6 +15,7 @@ use std::ops::Range;
 use super::pack::{Lanes, Source};
 use super::tile::{Kernels, Next, TURN, Tile, Walk};
 use super::transpose::transpose_into;
+use super::ways::{apart, fits_ways};
 use super::{Element, Init};
 use crate::number::Number;
 use crate::scratch;
@@ -194,7 +196,9 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         let at_once = (SHARED_ELEMENTS / self.k / self.kernels.rows()).max(1);
         for first in (0..self.panels()).step_by(at_once) {
             let panels = first..(first + at_once).min(self.panels());
-            let down = tasks.div_ceil(across).min(panels.len() / low).max(1);
+            // Low blocks are better than threads without work.
+            let least = threads().div_ceil(across).min(panels.len());
+            let down = tasks.div_ceil(across).min(panels.len() / low).max(least);
             self.with_packed_rows(panels.clone(), |packed| {
                 parallel_for(across * down, |i| {
                     let (x, y) = (i / down, i % down);
@@ -299,10 +303,15 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         let first_row = self.row(panels.start);
         let rows = self.row(panels.end) - first_row;
         let own_a = a.is_none() && !self.reads_a_directly();
+        let a_space = match self.copied_row() {
+            _ if own_a => rows * slab,
+            Some(row) if a.is_none() => self.kernels.rows() * row,
+            _ => 0,
+        };
         // With one panel of rows every panel of B is used once: straight from the first-level cache.
         let width = if panels.len() == 1 { self.kernels.columns() } else { self.block_columns() };
         let own_b = if b.is_some() { 0 } else { width.min(columns.len().next_multiple_of(self.kernels.lanes)) };
-        scratch::with(if own_a { rows * slab } else { 0 }, |a_space| {
+        scratch::with(a_space, |a_space| {
             scratch::with(own_b * slab, |b_space| {
                 for start in (0..self.k).step_by(slab) {
                     let k = start..self.k.min(start + slab);
@@ -313,14 +322,17 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                             self.a.pack(k.clone(), rows.clone(), rows.len(), to);
                         }
                     }
-                    let a = a.or(own_a.then_some(Packed { data: &*a_space, first: first_row, extent: 0 }));
+                    let (a, a_space) = match own_a {
+                        true => (Some(Packed { data: &*a_space, first: first_row, extent: 0 }), &mut [][..]),
+                        false => (a, &mut *a_space),
+                    };
                     for from in columns.clone().step_by(width) {
                         let columns = from..columns.end.min(from + width);
                         if b.is_none() {
                             self.pack_columns(panels.len(), k.clone(), columns.clone(), b_space);
                         }
                         let b = b.map_or(Columns::Own(&mut *b_space), Columns::Shared);
-                        self.tiles(k.clone(), panels.clone(), columns, a, b);
+                        self.tiles(k.clone(), panels.clone(), columns, a, a_space, b);
                     }
                 }
             });
@@ -345,20 +357,27 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         }
     }
 
-    /// Runs the tiles of one slab over `panels × columns`.
+    /// Runs the tiles of one slab over `panels × columns`. Rows of A that have to be copied are copied to `a_space`.
     fn tiles(
         &self,
         k: Range<usize>,
         panels: Range<usize>,
         columns: Range<usize>,
         a: Option<Packed<T>>,
+        a_space: &mut [T],
         mut b: Columns<T>,
     ) {
         let width = self.kernels.columns();
         let last = k.end == self.k;
         let packs = panels.len() > 1 && self.packs_on_the_way();
+        let copied_row = self.copied_row().filter(|_| a.is_none());
         for p in panels.clone() {
             let rows = self.row(p)..self.row(p + 1);
+            if let (Some(row), Some(a)) = (copied_row, self.a.strided()) {
+                for (i, to) in rows.clone().zip(a_space.chunks_exact_mut(row)) {
+                    to[..k.len()].copy_from_slice(&a.data[i * a.lane + k.start..][..k.len()]);
+                }
+            }
             for j in columns.clone().step_by(width) {
                 let lanes = j..columns.end.min(j + width);
                 let padded = lanes.len().next_multiple_of(self.kernels.lanes);
@@ -371,6 +390,7 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                         next_a = panel.as_ptr().wrapping_add(rows.len() * k.len() + part);
                         (panel, 1, rows.len())
                     }
+                    (None, Some(_)) if let Some(row) = copied_row => (&*a_space, row, 1),
                     (None, Some(a)) => (&a.data[rows.start * a.lane + k.start * a.step..], a.lane, a.step),
                     (None, None) => unreachable!("a source without strides is always packed"),
                 };
@@ -457,6 +477,13 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         let near = self.m * self.k * size_of::<T>() <= NEAR_BYTES || self.n < 4 * BLOCK_COLUMNS;
         let few = self.n <= 2 * self.kernels.columns();
         self.a.strided().is_some_and(|a| (a.step == 1 && near) || (a.lane == 1 && few))
+    }
+
+    /// Rows that are read where they are, but which the cache maps to the same places, are copied panel by panel: the
+    /// elements from one copied row to the next.
+    fn copied_row(&self) -> Option<usize> {
+        let a = self.a.strided().filter(|a| a.step == 1 && self.reads_a_directly())?;
+        (!fits_ways::<T>(a.lane, self.kernels.rows())).then(|| apart::<T>(self.slab()))
     }
 
     /// Whether the first panel of rows packs B as it reads it: where its columns lie side by side, and its rows near.

@@ -15,6 +15,7 @@ mod thin;
 mod tile;
 mod transpose;
 mod vector;
+mod ways;
 
 pub use self::half::{HalfElement, gemm_half_batched};
 use crate::conv::Convolution;
@@ -28,9 +29,9 @@ pub(crate) use pack::{Lanes, Source};
 pub(crate) use prepacked::Prepacked;
 pub use prepacked::{gemm_packed, pack_right, packed_right_len};
 use small::Small;
-pub(crate) use small::fits_ways;
 pub(crate) use tile::{Kernels, Next, Step, TURN, Tile, Walk};
 pub(crate) use transpose::{transpose, transpose_into};
+pub(crate) use ways::{apart, fits_ways};
 
 /// A matrix in a slice: element `(i, j)` is `data[i·row_stride + j·col_stride]`.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,11 @@
 //! `Prepacked`: a matrix B that many small products share, packed once for all of them.
 
 use super::pack::{Lanes, Source};
-use super::small::fits_ways;
 use super::{Element, GemmElement, Mat};
 use std::ops::Range;
 
 use super::tile::{Kernels, Next, TURN, Tile, Walk};
+use super::ways::{apart, fits_ways};
 use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, for_chunks, for_chunks_mut, parallel_for};
@@ -16,8 +16,6 @@ const TASK: usize = 3 << 17;
 const DEEPEST: usize = 1024;
 /// Rows that one task copies.
 const COPIED: usize = 16;
-/// Elements between copied rows: a cache line of `f32`.
-const ALIGNED: usize = 16;
 
 /// Elements of a matrix `[k, n]` that [`pack_right`] packs.
 pub fn packed_right_len<T: GemmElement>(n: usize, k: usize) -> usize {
@@ -57,8 +55,7 @@ pub fn gemm_packed<T: GemmElement>([m, n, k]: [usize; 3], a: &[T], packed: &[T],
         if fits_ways::<T>(k, b.kernels.rows().min(m)) {
             multiply(&a[steps.start..], k);
         } else {
-            // Rows that the cache maps to the same places are laid a line further apart.
-            let a_row = steps.len().next_multiple_of(ALIGNED) + ALIGNED;
+            let a_row = apart::<T>(steps.len());
             scratch::with(m * a_row, |rows: &mut [T]| {
                 for_chunks_mut(rows, COPIED * a_row, |task, to| {
                     for (i, to) in to.chunks_exact_mut(a_row).enumerate() {

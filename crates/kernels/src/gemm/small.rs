@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::pack::{Lanes, Source};
 use super::tile::{Kernels, Next, Tile, Walk};
 use super::transpose::transpose_into;
+use super::ways::fits_ways;
 use super::{Element, Init};
 use crate::scratch;
 use crate::threads::{SharedMut, parallel_for};
@@ -23,10 +24,6 @@ const FORK: usize = 3 << 18;
 const MIRROR: usize = 128;
 /// How many times as long as wide a result is that is better computed across.
 const NARROW: usize = 8;
-/// The first-level cache maps addresses that are this many bytes apart to one set …
-const PERIOD: usize = 4096;
-/// … of which a tile may use this many ways: an eight-way cache keeps some for the other operand.
-const WAYS: usize = 6;
 /// The most elements of a tile, on any instruction set.
 const TILE: usize = 14 * 32;
 
@@ -192,13 +189,4 @@ impl<T: Element> Small<'_, T> {
             transpose_into(block, |row| row * width, rows.len(), columns.len(), to, self.m);
         }
     }
-}
-
-/// Whether `count` lines of the cache, `stride` elements apart, can be in it together.
-pub(crate) fn fits_ways<T>(stride: usize, count: usize) -> bool {
-    let (mut a, mut b) = (PERIOD, stride * size_of::<T>() % PERIOD);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    count.div_ceil(PERIOD / a.max(64)) <= WAYS
 }

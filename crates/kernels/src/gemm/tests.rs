@@ -134,6 +134,9 @@ fn large_shapes_equal_the_chain() {
     // Rows of A in one set of the cache only: beside a packed B they are copied, and k is cut.
     check::<f32>(37, 75, 2048, false, true, Start::RowBias);
     check::<f64>(7, 40, 1536, false, false, Start::Zero);
+    check::<f32>(40, 300, 2048, false, false, Start::Accumulate);
+    // Fewer panels of rows than make low blocks, but work for two threads.
+    check::<f32>(100, 100, 1000, false, false, Start::ColBias);
     // Rows of B in a few sets of the cache only: the first panel of rows packs them, and one alone reads them there.
     for m in [10, 40] {
         check::<f32>(m, 1024, 30, false, false, Start::ColBias);

@@ -210,12 +210,14 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
         }
     }
 
-    /// Calls `compute` with the rows of `panels`, packed unless they are read where they are.
+    /// Calls `compute` with the rows of `panels`, packed unless they are read where they are, or so few that every block
+    /// packs its own: what another core has just written is far away.
     fn with_packed_rows(&self, panels: Range<usize>, compute: impl Fn(Option<Packed<T>>)) {
-        if self.reads_a_directly() {
+        let rows = self.row(panels.start)..self.row(panels.end);
+        let few = threads() > 1 && rows.len() * self.k * size_of::<T>() <= ROWS_BYTES;
+        if few || self.reads_a_directly() {
             return compute(None);
         }
-        let rows = self.row(panels.start)..self.row(panels.end);
         scratch::with(rows.len() * self.k, |data| {
             let shared = SharedMut::new(data);
             self.pack_shared(panels.len(), self.a.strided(), |p, k, steps| {

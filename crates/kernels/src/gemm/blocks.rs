@@ -6,9 +6,8 @@
 //!
 //! A block of tiles walks along its rows panel by panel; each panel of A meets all the block's columns of B, which
 //! wait in the second-level cache. A is read where it is if its rows lie along k, or, if the first-level cache maps
-//! them to the same places, from a copy of one panel. The columns of B are packed by the
-//! first panel of tiles on the way, if they lie side by side. What must be transposed, widened or gathered is packed
-//! before.
+//! them to the same places, from a copy of one panel. The columns of B are packed by the first panel of tiles on the
+//! way, if they lie side by side. What must be transposed, widened or gathered is packed before.
 
 use std::ops::Range;
 

@@ -3,7 +3,7 @@
 
 /// The first-level cache maps addresses that are this many bytes apart to one set …
 const PERIOD: usize = 4096;
-/// … of which a tile may use this many ways: an eight-way cache keeps some for the other operand.
+/// … of which a tile may use this many ways: an eight-way cache keeps one for the other operand.
 const WAYS: usize = 7;
 const LINE_BYTES: usize = 64;
 
@@ -34,7 +34,9 @@ mod tests {
             for (elements, stride) in [(4, apart::<f32>(length)), (8, apart::<f64>(length))] {
                 assert!((length..length + 128 / elements).contains(&stride), "{stride} for rows of {length}");
             }
-            assert!(fits_ways::<f32>(apart::<f32>(length), 64) && fits_ways::<f64>(apart::<f64>(length), 64));
+            // As many as there are places: with an even number of lines between them they would not fit.
+            let all = WAYS * PERIOD / LINE_BYTES;
+            assert!(fits_ways::<f32>(apart::<f32>(length), all) && fits_ways::<f64>(apart::<f64>(length), all));
         }
     }
 }

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::arithmetic::{Arithmetic, Pass, Real};
 use super::rule::{Back, Gru, Lstm, Plain, Rule};
-use super::{Cell, GAP, RecurrentElement, Sequences};
-use crate::gemm::{Init, Lanes, Mat, Prepacked, gemm};
+use super::{Cell, RecurrentElement, Sequences};
+use crate::gemm::{Init, Lanes, Mat, Prepacked, apart, gemm};
 use crate::reduce::sum_columns;
 use crate::scratch;
 use crate::simd::{Isa, isa, prefetch};
@@ -143,15 +143,27 @@ fn through_time<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, 
             // Both are what reaches the last step from outside, and become what reaches the first.
             around.copy_from_slice(&from.d_hidden[states]);
             d_memory.copy_from_slice(&from.d_memory[of_memory]);
-            let sums_row = gates + GAP;
+            let sums_row = apart::<T>(gates);
             scratch::with(count * (hidden + sums_row), |space| {
                 let (through, d_sums) = space.split_at_mut(count * hidden);
                 through.fill(T::ZERO);
                 let width = cell.kept() * hidden;
                 for number in (0..s.steps).rev() {
                     let t = s.step(number);
-                    let step =
-                        Step { rule, s, rows: rows.clone(), t, from, width, through, around, d_memory, d_sums, all };
+                    let step = Step {
+                        rule,
+                        s,
+                        gates,
+                        rows: rows.clone(),
+                        t,
+                        from,
+                        width,
+                        through,
+                        around,
+                        d_memory,
+                        d_sums,
+                        all,
+                    };
                     T::run(isa, step);
                     // What the next step reads arrives while the product is computed.
                     for b in rows.clone().filter(|_| number > 0) {
@@ -171,6 +183,8 @@ fn through_time<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, 
 struct Step<'a, T, R> {
     rule: R,
     s: &'a Sequences<'a>,
+    /// Sums of a sequence.
+    gates: usize,
     rows: Range<usize>,
     t: usize,
     from: Kept<'a, T>,
@@ -179,7 +193,7 @@ struct Step<'a, T, R> {
     through: &'a [T],
     around: &'a mut [T],
     d_memory: &'a mut [T],
-    /// Rows [`GAP`] longer than the sums of a sequence.
+    /// The gradients of the sums of each sequence, [`apart`].
     d_sums: &'a mut [T],
     all: &'a All<'a, T>,
 }
@@ -193,7 +207,7 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
         if h == 0 {
             return;
         }
-        let (gates, sums_row) = (self.d_sums.len() / count - GAP, self.d_sums.len() / count);
+        let (gates, sums_row) = (self.gates, self.d_sums.len() / count);
         for (i, b) in self.rows.enumerate() {
             let row = s.row(b, self.t);
             let (own, state) = (row * h..(row + 1) * h, i * h..(i + 1) * h);

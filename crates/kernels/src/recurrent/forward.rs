@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::arithmetic::{Arithmetic, Pass, Real};
 use super::rule::{Ahead, Gru, Lstm, Plain, Rule};
-use super::{Cell, GAP, RecurrentElement, Sequences};
-use crate::gemm::{Lanes, Prepacked};
+use super::{Cell, RecurrentElement, Sequences};
+use crate::gemm::{Lanes, Prepacked, apart};
 use crate::scratch;
 use crate::simd::{Isa, isa, prefetch};
 use crate::threads::{SharedMut, for_chunks};
@@ -83,7 +83,7 @@ fn run<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, from: For
                 (last.range(states.clone()), last_memory.range(memory))
             };
             memory.copy_from_slice(if cell.has_memory() { &from.memory[states.clone()] } else { &[] });
-            let (state_row, sums_row) = (hidden + GAP, gates + GAP);
+            let (state_row, sums_row) = (apart::<T>(hidden), apart::<T>(gates));
             scratch::with(count * (state_row + sums_row), |space| {
                 let (state, sums) = space.split_at_mut(count * state_row);
                 for (state, from) in state.chunks_mut(state_row).zip(from.hidden[states].chunks(hidden.max(1))) {
@@ -96,7 +96,8 @@ fn run<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, from: For
                     }
                     weight.multiply(count, state, state_row, from.bias, sums, sums_row);
                     let (rows, t) = (rows.clone(), s.step(number));
-                    let step = Step { rule, s, rows, t, x: from.x, sums, state, memory, y: &y, kept: &kept, width };
+                    let step =
+                        Step { rule, s, gates, rows, t, x: from.x, sums, state, memory, y: &y, kept: &kept, width };
                     T::run(isa, step);
                 }
                 for (last, state) in last.chunks_mut(hidden.max(1)).zip(state.chunks(state_row)) {
@@ -111,12 +112,14 @@ fn run<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, from: For
 struct Step<'a, T, R> {
     rule: R,
     s: &'a Sequences<'a>,
+    /// Sums of a sequence.
+    gates: usize,
     rows: Range<usize>,
     t: usize,
     x: &'a [T],
-    /// Rows [`GAP`] longer than the sums of a sequence.
+    /// The sums of each sequence, [`apart`].
     sums: &'a [T],
-    /// Rows [`GAP`] longer than the output of a sequence.
+    /// The output of each sequence, [`apart`].
     state: &'a mut [T],
     memory: &'a mut [T],
     y: &'a SharedMut<'a, T>,
@@ -133,7 +136,7 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
         if h == 0 {
             return;
         }
-        let (gates, sums_row) = (self.sums.len() / count - GAP, self.sums.len() / count);
+        let (gates, sums_row, state_row) = (self.gates, self.sums.len() / count, self.state.len() / count);
         for (i, b) in self.rows.enumerate() {
             let row = self.s.row(b, self.t);
             let memory = if has_memory { i * h..(i + 1) * h } else { 0..0 };
@@ -151,7 +154,7 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
                 Ahead {
                     x: &self.x[row * gates..][..gates],
                     sums: &self.sums[i * sums_row..][..gates],
-                    hidden: &mut self.state[i * (h + GAP)..][..h],
+                    hidden: &mut self.state[i * state_row..][..h],
                     memory: &mut self.memory[memory],
                     kept,
                     y,

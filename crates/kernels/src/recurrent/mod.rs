@@ -125,9 +125,5 @@ impl Sequences<'_> {
     }
 }
 
-/// Rows of working space lie this many elements further apart than they are long: rows a multiple of 4 KiB apart would
-/// compete for the same lines of the first-level cache.
-const GAP: usize = 16;
-
 #[cfg(test)]
 mod tests;

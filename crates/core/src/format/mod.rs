@@ -18,6 +18,7 @@ pub mod safetensors;
 mod zip;
 
 use crate::{Error, Result, Shape};
+use elements::Stored;
 use std::path::Path;
 
 #[cfg(target_endian = "big")]
@@ -34,15 +35,19 @@ pub const CHECKPOINT_EPOCH: &str = "hadal.epoch";
 /// Axes beyond this number are refused, as in NumPy: no array has them, and hostile files may.
 const MAX_RANK: usize = 64;
 
-/// The bytes of `shape` elements of `size` bytes each. Sizes of 0 are counted as 1 for the overflow check,
-/// so that strides and partial products of an accepted shape cannot overflow either.
-fn checked_bytes(shape: &[usize], size: usize) -> Result<usize, Problem> {
+/// The bytes of `shape` elements in the file. In memory, where they may be wider, there must be room for them too.
+/// Sizes of 0 are counted as 1 for this check, so that strides and partial products of an accepted shape cannot
+/// overflow either.
+fn checked_bytes(shape: &[usize], stored: Stored) -> Result<usize, Problem> {
     if shape.len() > MAX_RANK {
         return Err(format!("has {} axes; at most {MAX_RANK} are supported", shape.len()));
     }
+    let size = stored.dtype().size();
     let room = shape.iter().try_fold(size, |bytes, &n| bytes.checked_mul(n.max(1)));
     match room {
-        Some(room) if room <= isize::MAX as usize => Ok(if shape.contains(&0) { 0 } else { room }),
+        Some(room) if room <= isize::MAX as usize => {
+            Ok(if shape.contains(&0) { 0 } else { room / size * stored.size() })
+        }
         _ => Err(format!("has shape {}, which is more than memory can address", Shape::from(shape))),
     }
 }

@@ -133,7 +133,7 @@ impl Header {
         let text = std::str::from_utf8(text).map_err(|_| "has a header that is not text")?;
         let fields = Fields::parse(text).map_err(|problem| format!("has a header that cannot be read: {problem}"))?;
         let (stored, order) = element_type(&fields.descr)?;
-        let size = checked_bytes(&fields.shape, stored.size())?;
+        let size = checked_bytes(&fields.shape, stored)?;
         let start = bytes.len() - rest.len() + length;
         Ok(Header { stored, order, fortran: fields.fortran_order, shape: fields.shape, start, bytes: size })
     }

@@ -202,7 +202,7 @@ fn parse(source: &Source) -> Result<Archive, Problem> {
 /// tensors before this one cover the first `covered` of them.
 fn load(source: &Source, start: usize, available: usize, entry: &Entry, covered: usize) -> Result<Tensor, Problem> {
     let stored = stored(&entry.dtype)?;
-    let bytes = checked_bytes(&entry.shape, stored.size())?;
+    let bytes = checked_bytes(&entry.shape, stored)?;
     let (begin, end) = entry.data_offsets;
     if begin > end || end > available {
         return Err(format!(

@@ -26,6 +26,11 @@ fn headers() {
         file(&header("'<f8'", "(1152921504606846976, 16)"), 0),
         "has shape [1152921504606846976, 16], which is more than memory can address",
     );
+    // Two bytes an element in the file, four in memory.
+    refused(
+        file(&header("'<i2'", "(0, 2305843009213693952)"), 0),
+        "has shape [0, 2305843009213693952], which is more than memory can address",
+    );
     refused(
         file(&header("'<f8'", "(99999999999999999999,)"), 0),
         "has a header that cannot be read: `99999999999999999999,)}` does not begin with a size",

@@ -62,7 +62,7 @@ impl View {
         if first.checked_add(length).is_none_or(|end| end > elements) || strides.len() != shape.rank() {
             return Err(outside());
         }
-        checked_bytes(&shape, stored.dtype().size()).map_err(|problem| format!("has a tensor that {problem}"))?;
+        checked_bytes(&shape, stored).map_err(|problem| format!("has a tensor that {problem}"))?;
         let offset = if shape.elements() == 0 {
             0
         } else {

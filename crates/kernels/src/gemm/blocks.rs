@@ -18,6 +18,7 @@ use super::ways::{apart, fits_ways};
 use super::{Element, Init};
 use crate::number::Number;
 use crate::scratch;
+use crate::simd::prefetch;
 use crate::threads::{SharedMut, parallel_for, threads};
 
 /// Bytes of one lane's steps in a slab: 1024 f32. The more steps a tile has, the less it matters what its way to C and
@@ -395,6 +396,15 @@ impl<T: Number, A: Source<T>, B: Source<T>> Product<'_, T, A, B> {
                     (None, Some(a)) => (&a.data[rows.start * a.lane + k.start * a.step..], a.lane, a.step),
                     (None, None) => unreachable!("a source without strides is always packed"),
                 };
+                if let (Some(_), Some(a)) = (copied_row, self.a.strided())
+                    && p + 1 < panels.end
+                {
+                    // Every tile asks for a part of the rows that are copied next.
+                    let part = |j: usize| k.start + k.len() * (j - columns.start) / columns.len();
+                    for row in self.row(p + 1)..self.row(p + 2) {
+                        prefetch(&a.data[row * a.lane..][part(j)..part(lanes.end)]);
+                    }
+                }
                 let at = (j - columns.start) * k.len();
                 let (mut b_step, mut pack) = (padded, None);
                 let b = match (self.b.strided(), &mut b) {

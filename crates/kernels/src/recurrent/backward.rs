@@ -233,7 +233,7 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
                 Some(row) => &from.kept[(row + 1) * self.width - h..(row + 1) * self.width],
             };
             previous.copy_from_slice(hidden);
-            self.rule.back(
+            self.rule.all_back(
                 a,
                 Back {
                     kept: &from.kept[row * self.width..(row + 1) * self.width],

@@ -90,10 +90,6 @@ fn run<T: Real, R: Rule>(isa: Isa, cell: Cell, rule: R, s: &Sequences, from: For
                     state[..hidden].copy_from_slice(from);
                 }
                 for number in 0..s.steps {
-                    // They arrive while the product is computed.
-                    for b in rows.clone() {
-                        prefetch(&from.x[s.row(b, s.step(number)) * gates..][..gates]);
-                    }
                     weight.multiply(count, state, state_row, from.bias, sums, sums_row);
                     let (rows, t) = (rows.clone(), s.step(number));
                     let step =
@@ -137,7 +133,14 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
             return;
         }
         let (gates, sums_row, state_row) = (self.gates, self.sums.len() / count, self.state.len() / count);
-        for (i, b) in self.rows.enumerate() {
+        let input = |b: usize| &self.x[self.s.row(b, self.t) * gates..][..gates];
+        prefetch(input(self.rows.start));
+        for (i, b) in self.rows.clone().enumerate() {
+            // The product pushes all that it does not read itself out of the second-level cache.
+            if b + 1 < self.rows.end {
+                prefetch(input(b + 1));
+                prefetch(&self.sums[(i + 1) * sums_row..][..gates]);
+            }
             let row = self.s.row(b, self.t);
             let memory = if has_memory { i * h..(i + 1) * h } else { 0..0 };
             // SAFETY: a row belongs to one sequence, and a sequence to one task.
@@ -149,7 +152,7 @@ impl<T: Real, R: Rule> Pass<T> for Step<'_, T, R> {
                 kept.fill(T::ZERO);
                 continue;
             }
-            self.rule.ahead(
+            self.rule.all_ahead(
                 a,
                 Ahead {
                     x: &self.x[row * gates..][..gates],

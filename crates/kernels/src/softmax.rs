@@ -6,7 +6,7 @@
 
 use crate::math::exponential::exp;
 use crate::number::{Doubles, Number, Singles};
-use crate::reduce::{Dot, Max, Sum, fold_inline};
+use crate::reduce::{Dot, Fold, Max, SHORT, Sum, fold_inline};
 use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
@@ -121,6 +121,14 @@ pub(crate) fn exp_and_fetch<S: Simd, T: Exponential>(s: S, x: &[T], shift: T, y:
     }
 }
 
+/// The logarithm of a sum of exponentials, of which the largest was taken out.
+#[inline(always)]
+fn log_sum<T: Exponential>(largest: T, sum: T) -> T {
+    // An infinite maximum is the result; its differences are NaN.
+    let infinite = largest == T::INFINITY || largest == T::NEGATIVE_INFINITY;
+    if infinite { largest } else { largest + sum.log() }
+}
+
 struct Rows<'a, T> {
     x: &'a [T],
     columns: usize,
@@ -136,6 +144,82 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if self.columns < SHORT { self.beside(s) } else { self.along(s) }
+    }
+}
+
+/// Sixteen short rows, side by side: element `c` of all of them in one register.
+type Beside<T> = [[T; LANES]; SHORT];
+
+/// Puts at most sixteen rows side by side. Lanes without a row keep what they hold.
+#[inline(always)]
+fn put_beside<T: Copy>(rows: &[T], columns: usize, to: &mut Beside<T>) {
+    for (lane, row) in rows.chunks_exact(columns).enumerate() {
+        for (to, &x) in to.iter_mut().zip(row) {
+            to[lane] = x;
+        }
+    }
+}
+
+/// Puts them one after the other again.
+#[inline(always)]
+fn put_along<T: Copy>(from: &Beside<T>, columns: usize, rows: &mut [T]) {
+    for (lane, row) in rows.chunks_exact_mut(columns).enumerate() {
+        for (x, from) in row.iter_mut().zip(from) {
+            *x = from[lane];
+        }
+    }
+}
+
+impl<T: Exponential> Rows<'_, T> {
+    /// Short rows are folded from left to right: so every lane can fold one, with the same bits.
+    #[inline(always)]
+    fn beside<S: Simd>(self, s: S) {
+        let (columns, mut all) = (self.columns, [[T::ZERO; LANES]; SHORT]);
+        for (i, x) in self.x.chunks(LANES * columns).enumerate() {
+            put_beside(x, columns, &mut all);
+            let mut largest = T::splat(s, Max::empty());
+            for x in &all[..columns] {
+                largest = Max::step(largest, T::load(s, x), T::load(s, x));
+            }
+            let mut sum = T::splat(s, Sum::empty());
+            for x in &mut all[..columns] {
+                let power = T::exp_lanes(T::load(s, x) - largest);
+                sum = Sum::step(sum, power, power);
+                if let Form::Softmax = self.form {
+                    T::store(power, x);
+                }
+            }
+            let mut sums = [T::ZERO; LANES];
+            T::store(sum, &mut sums);
+            match self.form {
+                Form::Softmax => {
+                    let shares = T::load(s, &sums.map(|sum| T::ONE / sum));
+                    for x in &mut all[..columns] {
+                        T::store(T::load(s, x) * shares, x);
+                    }
+                }
+                Form::LogSoftmax => {
+                    let logs = T::load(s, &sums.map(T::log));
+                    for x in &mut all[..columns] {
+                        T::store(T::load(s, x) - largest - logs, x);
+                    }
+                }
+                Form::LogSumExp => {
+                    let mut most = [T::ZERO; LANES];
+                    T::store(largest, &mut most);
+                    for ((out, most), sum) in self.out[i * LANES..].iter_mut().zip(most).zip(sums) {
+                        *out = log_sum(most, sum);
+                    }
+                    continue;
+                }
+            }
+            put_along(&all, columns, &mut self.out[i * LANES * columns..][..x.len()]);
+        }
+    }
+
+    #[inline(always)]
+    fn along<S: Simd>(self, s: S) {
         let writes = !matches!(self.form, Form::LogSumExp);
         for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
             let largest = fold_inline::<S, T, Max>(s, x, x);
@@ -160,11 +244,7 @@ impl<T: Exponential> Kernel for Rows<'_, T> {
                     let log = sum.log();
                     x.iter().zip(y).for_each(|(&x, y)| *y = x - largest - log);
                 }
-                Form::LogSumExp => {
-                    // An infinite maximum is the result; its differences are NaN.
-                    let infinite = largest == T::INFINITY || largest == T::NEGATIVE_INFINITY;
-                    self.out[r] = if infinite { largest } else { largest + sum.log() };
-                }
+                Form::LogSumExp => self.out[r] = log_sum(largest, sum),
             }
         }
     }
@@ -198,6 +278,32 @@ impl<T: Exponential> Kernel for RowsBackward<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        if matches!(self.form, Form::LogSoftmax) && self.columns < SHORT { self.beside(s) } else { self.along(s) }
+    }
+}
+
+impl<T: Exponential> RowsBackward<'_, T> {
+    /// As [`Rows::beside`]; softmax has no exponentials here, which are what is slow in short rows.
+    #[inline(always)]
+    fn beside<S: Simd>(self, s: S) {
+        let (columns, mut all_y, mut all_g) = (self.columns, [[T::ZERO; LANES]; SHORT], [[T::ZERO; LANES]; SHORT]);
+        let rows = self.y.chunks(LANES * columns).zip(self.g.chunks(LANES * columns));
+        for ((y, g), out) in rows.zip(self.out.chunks_mut(LANES * columns)) {
+            put_beside(y, columns, &mut all_y);
+            put_beside(g, columns, &mut all_g);
+            let mut sum = T::splat(s, Sum::empty());
+            for g in &all_g[..columns] {
+                sum = Sum::step(sum, T::load(s, g), T::load(s, g));
+            }
+            for (y, g) in all_y[..columns].iter_mut().zip(&all_g) {
+                T::store(T::load(s, g) - T::exp_lanes(T::load(s, y)) * sum, y);
+            }
+            put_along(&all_y, columns, out);
+        }
+    }
+
+    #[inline(always)]
+    fn along<S: Simd>(self, s: S) {
         let rows = self.y.chunks_exact(self.columns).zip(self.g.chunks_exact(self.columns));
         for ((y, g), out) in rows.zip(self.out.chunks_exact_mut(self.columns)) {
             if let Form::Softmax = self.form {
@@ -327,6 +433,51 @@ mod tests {
             softmax_rows(&wide, columns, &mut y);
             for row in y.chunks(columns) {
                 assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+            }
+        }
+    }
+
+    /// The rows of any length one after the other.
+    struct Along<'a>(Rows<'a, f32>);
+    struct AlongBackward<'a>(RowsBackward<'a, f32>);
+
+    impl Kernel for Along<'_> {
+        type Output = ();
+
+        fn run<S: Simd>(self, s: S) {
+            self.0.along(s);
+        }
+    }
+
+    impl Kernel for AlongBackward<'_> {
+        type Output = ();
+
+        fn run<S: Simd>(self, s: S) {
+            self.0.along(s);
+        }
+    }
+
+    #[test]
+    fn rows_side_by_side_have_the_bits_of_rows_alone() {
+        let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        for (rows, columns) in [(1, 1), (16, 4), (37, 10), (50, 31), (50, 32)] {
+            let mut x = numbers(rows * columns, 30.0);
+            (x[0], x[rows * columns / 2]) = (f32::NEG_INFINITY, -0.0);
+            let g = numbers(rows * columns, 2.0);
+            for form in [Form::Softmax, Form::LogSoftmax, Form::LogSumExp] {
+                let len = if let Form::LogSumExp = form { rows } else { x.len() };
+                let [mut expected, mut got] = [vec![0.0; len], vec![0.0; len]];
+                let mut row = vec![0.0; columns];
+                dispatch(Along(Rows { x: &x, columns, out: &mut expected, form, row: &mut row }));
+                f32::rows(&x, columns, &mut got, form);
+                assert_eq!(bits(&got), bits(&expected), "{rows} rows of {columns}");
+                if let Form::LogSumExp = form {
+                    continue;
+                }
+                let y = got.clone();
+                dispatch(AlongBackward(RowsBackward { y: &y, g: &g, columns, out: &mut expected, form }));
+                f32::rows_backward(&y, &g, columns, &mut got, form);
+                assert_eq!(bits(&got), bits(&expected), "backward, {rows} rows of {columns}");
             }
         }
     }

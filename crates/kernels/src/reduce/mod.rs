@@ -8,7 +8,7 @@ mod tree;
 
 use crate::number::{Arithmetic, Number};
 use columns::fold_columns;
-use tree::{Fold, fold, fold_rows};
+use tree::{fold, fold_rows};
 
 /// An element type of reductions: `f32` or `f64`.
 #[allow(private_bounds)]
@@ -153,7 +153,7 @@ axes! {
     "minimum", Min: min_rows, min_columns;
 }
 
-pub(crate) use tree::{fold_inline, fold_pairs_inline};
+pub(crate) use tree::{Fold, SHORT, fold_inline, fold_pairs_inline};
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ const WIDE: usize = 64;
 /// Vectors of these.
 const VECTORS: usize = WIDE / LANES;
 /// Shorter blocks are folded from left to right.
-const SHORT: usize = 32;
+pub(crate) const SHORT: usize = 32;
 /// Elements that one task folds: a power of two of blocks, so that tasks are whole subtrees.
 const TASK: usize = BLOCK * 64;
 

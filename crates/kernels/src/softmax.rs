@@ -1,4 +1,4 @@
-//! Softmax, its logarithm, and the logarithm of a sum of exponentials, over the rows of a matrix.
+//! Softmax and its logarithm over the rows of a matrix.
 //!
 //! A row is read three times while it is in the cache: its maximum, the exponentials of the differences to it (none of
 //! which can overflow) with their sum, and the result. A row of -∞ alone, and one with a NaN or ∞ in it, gives what
@@ -7,7 +7,6 @@
 use crate::math::exponential::exp;
 use crate::number::{Doubles, Number, Singles};
 use crate::reduce::{Dot, Fold, Max, SHORT, Sum, fold_inline};
-use crate::scratch;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::threads::{SharedMut, for_chunks};
 
@@ -105,7 +104,6 @@ impl Exponential for f64 {
 pub(crate) enum Form {
     Softmax,
     LogSoftmax,
-    LogSumExp,
 }
 
 /// `y = exp(x - shift)`; `fetch` hears of every cache line on the way, to ask for what is needed next: exponentials keep
@@ -121,22 +119,11 @@ pub(crate) fn exp_and_fetch<S: Simd, T: Exponential>(s: S, x: &[T], shift: T, y:
     }
 }
 
-/// The logarithm of a sum of exponentials, of which the largest was taken out.
-#[inline(always)]
-fn log_sum<T: Exponential>(largest: T, sum: T) -> T {
-    // An infinite maximum is the result; its differences are NaN.
-    let infinite = largest == T::INFINITY || largest == T::NEGATIVE_INFINITY;
-    if infinite { largest } else { largest + sum.log() }
-}
-
 struct Rows<'a, T> {
     x: &'a [T],
     columns: usize,
-    /// `[rows, columns]`, or `[rows]` for [`Form::LogSumExp`].
     out: &'a mut [T],
     form: Form,
-    /// Room for a row.
-    row: &'a mut [T],
 }
 
 impl<T: Exponential> Kernel for Rows<'_, T> {
@@ -176,7 +163,7 @@ impl<T: Exponential> Rows<'_, T> {
     #[inline(always)]
     fn beside<S: Simd>(self, s: S) {
         let (columns, mut all) = (self.columns, [[T::ZERO; LANES]; SHORT]);
-        for (i, x) in self.x.chunks(LANES * columns).enumerate() {
+        for (x, out) in self.x.chunks(LANES * columns).zip(self.out.chunks_mut(LANES * columns)) {
             put_beside(x, columns, &mut all);
             let mut largest = T::splat(s, Max::empty());
             for x in &all[..columns] {
@@ -205,34 +192,19 @@ impl<T: Exponential> Rows<'_, T> {
                         T::store(T::load(s, x) - largest - logs, x);
                     }
                 }
-                Form::LogSumExp => {
-                    let mut most = [T::ZERO; LANES];
-                    T::store(largest, &mut most);
-                    for ((out, most), sum) in self.out[i * LANES..].iter_mut().zip(most).zip(sums) {
-                        *out = log_sum(most, sum);
-                    }
-                    continue;
-                }
             }
-            put_along(&all, columns, &mut self.out[i * LANES * columns..][..x.len()]);
+            put_along(&all, columns, out);
         }
     }
 
     #[inline(always)]
     fn along<S: Simd>(self, s: S) {
-        let writes = !matches!(self.form, Form::LogSumExp);
-        for (r, x) in self.x.chunks_exact(self.columns).enumerate() {
+        for (x, y) in self.x.chunks_exact(self.columns).zip(self.out.chunks_exact_mut(self.columns)) {
             let largest = fold_inline::<S, T, Max>(s, x, x);
-            let y = match self.form {
-                Form::LogSumExp => &mut *self.row,
-                Form::Softmax | Form::LogSoftmax => &mut self.out[r * self.columns..(r + 1) * self.columns],
-            };
             let next = (x.as_ptr().wrapping_add(self.columns), y.as_ptr().wrapping_add(self.columns));
             exp_and_fetch(s, x, largest, y, |at| {
                 s.will_read(next.0.wrapping_add(at).cast());
-                if writes {
-                    s.will_write(next.1.wrapping_add(at).cast());
-                }
+                s.will_write(next.1.wrapping_add(at).cast());
             });
             let sum = fold_inline::<S, T, Sum>(s, y, y);
             match self.form {
@@ -244,7 +216,6 @@ impl<T: Exponential> Rows<'_, T> {
                     let log = sum.log();
                     x.iter().zip(y).for_each(|(&x, y)| *y = x - largest - log);
                 }
-                Form::LogSumExp => self.out[r] = log_sum(largest, sum),
             }
         }
     }
@@ -252,15 +223,14 @@ impl<T: Exponential> Rows<'_, T> {
 
 fn rows<T: Exponential>(x: &[T], columns: usize, out: &mut [T], form: Form) {
     if columns == 0 {
-        return out.fill(T::NEGATIVE_INFINITY);
+        return;
     }
-    let width = if matches!(form, Form::LogSumExp) { 1 } else { columns };
     let out = SharedMut::new(out);
     for_chunks(x.len() / columns, TASK.div_ceil(columns), |rows| {
+        let all = rows.start * columns..rows.end * columns;
         // SAFETY: the ranges of for_chunks do not overlap.
-        let out = unsafe { out.range(rows.start * width..rows.end * width) };
-        let x = &x[rows.start * columns..rows.end * columns];
-        scratch::with(columns, |row| dispatch(Rows { x, columns, out, form, row }));
+        let out = unsafe { out.range(all.clone()) };
+        dispatch(Rows { x: &x[all], columns, out, form });
     });
 }
 
@@ -373,16 +343,6 @@ pub fn log_softmax_rows<T: SoftmaxElement>(x: &[T], columns: usize, y: &mut [T])
     T::rows(x, columns, y, Form::LogSoftmax);
 }
 
-/// `out[r] = ln Σ exp(x[r, ·])` for every row of `columns` elements; -∞ for rows of none.
-///
-/// # Panics
-/// If `x` is not `[out.len(), columns]`.
-#[track_caller]
-pub fn logsumexp_rows<T: SoftmaxElement>(x: &[T], columns: usize, out: &mut [T]) {
-    assert_eq!(x.len(), out.len() * columns, "x is [{}, {columns}]", out.len());
-    T::rows(x, columns, out, Form::LogSumExp);
-}
-
 #[track_caller]
 fn check(x: usize, columns: usize, y: usize) {
     assert_eq!(x, y, "input and output have the same length");
@@ -408,15 +368,13 @@ mod tests {
             let mut seen: Option<Vec<f32>> = None;
             for threads in [1, 3] {
                 set_threads(threads);
-                let [mut y, mut log_y, mut sums] = [vec![0.0; x.len()], vec![0.0; x.len()], vec![0.0; rows]];
+                let [mut y, mut log_y] = [vec![0.0; x.len()], vec![0.0; x.len()]];
                 softmax_rows(&x, columns, &mut y);
                 log_softmax_rows(&x, columns, &mut log_y);
-                logsumexp_rows(&x, columns, &mut sums);
                 for r in 0..rows {
                     let row: Vec<f64> = x[r * columns..(r + 1) * columns].iter().map(|&x| x.into()).collect();
                     let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                     let log = largest + row.iter().map(|x| (x - largest).exp()).sum::<f64>().ln();
-                    assert!((f64::from(sums[r]) - log).abs() <= 2e-7 * log.abs().max(1.0));
                     for (c, x) in row.iter().enumerate() {
                         let exact = (x - log).exp();
                         let (y, log_y) = (f64::from(y[r * columns + c]), f64::from(log_y[r * columns + c]));
@@ -464,16 +422,11 @@ mod tests {
             let mut x = numbers(rows * columns, 30.0);
             (x[0], x[rows * columns / 2]) = (f32::NEG_INFINITY, -0.0);
             let g = numbers(rows * columns, 2.0);
-            for form in [Form::Softmax, Form::LogSoftmax, Form::LogSumExp] {
-                let len = if let Form::LogSumExp = form { rows } else { x.len() };
-                let [mut expected, mut got] = [vec![0.0; len], vec![0.0; len]];
-                let mut row = vec![0.0; columns];
-                dispatch(Along(Rows { x: &x, columns, out: &mut expected, form, row: &mut row }));
+            for form in [Form::Softmax, Form::LogSoftmax] {
+                let [mut expected, mut got] = [vec![0.0; x.len()], vec![0.0; x.len()]];
+                dispatch(Along(Rows { x: &x, columns, out: &mut expected, form }));
                 f32::rows(&x, columns, &mut got, form);
                 assert_eq!(bits(&got), bits(&expected), "{rows} rows of {columns}");
-                if let Form::LogSumExp = form {
-                    continue;
-                }
                 let y = got.clone();
                 dispatch(AlongBackward(RowsBackward { y: &y, g: &g, columns, out: &mut expected, form }));
                 f32::rows_backward(&y, &g, columns, &mut got, form);
@@ -492,9 +445,5 @@ mod tests {
         assert!(y.iter().all(|y| y.is_nan()));
         log_softmax_rows(&[-INF, 0.0, 0.0], 3, &mut y);
         assert_eq!(y[0], -INF);
-        let mut sums = [0.0; 3];
-        logsumexp_rows(&[-INF, -INF, INF, 0.0, f32::NAN, 0.0], 2, &mut sums);
-        assert_eq!(sums[..2], [-INF, INF]);
-        assert!(sums[2].is_nan());
     }
 }

@@ -91,6 +91,11 @@ fn entries() {
         one("F64", "[0,4294967296,4294967296]", 0, 0),
         "tensor `w` has shape [0, 4294967296, 4294967296], which is more than memory can address",
     );
+    // Two bytes an element in the file, four in memory.
+    refused(
+        one("U16", "[0,2305843009213693952]", 0, 0),
+        "tensor `w` has shape [0, 2305843009213693952], which is more than memory can address",
+    );
     let ones = format!("[{}1]", "1,".repeat(99));
     refused(one("F64", &ones, 0, 8), "tensor `w` has 100 axes; at most 64 are supported");
     refused(one("F32", "[1]", 0, 4), "has 4 bytes after the last tensor that belong to none");

@@ -250,11 +250,12 @@ mod tests {
     use crate::datatype::Datatype;
     use crate::servable::{Form, Port, Signature};
     use std::sync::Mutex;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
 
-    /// Doubles its input; runs only when told to, and remembers the sizes of its batches.
+    /// Doubles its input; says that it has a batch, runs it only when told to, and remembers its size.
     struct Doubling {
         signature: Signature,
+        has_batch: Mutex<Sender<()>>,
         go: Mutex<Receiver<()>>,
         batches: Mutex<Vec<usize>>,
     }
@@ -265,6 +266,7 @@ mod tests {
         }
 
         fn infer(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+            self.has_batch.lock().unwrap().send(()).ok();
             self.go.lock().unwrap().recv().ok();
             self.batches.lock().unwrap().push(inputs[0].shape()[0]);
             if inputs[0].to_vec::<f32>().contains(&13.0) {
@@ -274,7 +276,8 @@ mod tests {
         }
     }
 
-    fn start(batching: Batching) -> (Batcher, Arc<Doubling>, std::sync::mpsc::Sender<()>) {
+    /// A batcher, its model, what tells that the model has a batch, and what makes it run one.
+    fn start(batching: Batching) -> (Batcher, Arc<Doubling>, Receiver<()>, Sender<()>) {
         let port = |name: &str| Port {
             name: name.into(),
             forms: vec![Form { datatype: Datatype::Fp32, shape: vec![None, Some(1)] }],
@@ -288,10 +291,11 @@ mod tests {
             labels: Vec::new(),
             probabilities: None,
         };
-        let (go, told) = channel();
-        let model = Arc::new(Doubling { signature, go: Mutex::new(told), batches: Mutex::default() });
+        let ((has_batch, batch), (go, told)) = (channel(), channel());
+        let (has_batch, told) = (Mutex::new(has_batch), Mutex::new(told));
+        let model = Arc::new(Doubling { signature, has_batch, go: told, batches: Mutex::default() });
         let batcher = Batcher::start("m", model.clone(), batching, Arc::default()).unwrap();
-        (batcher, model, go)
+        (batcher, model, batch, go)
     }
 
     fn x(values: &[f32]) -> Vec<Tensor> {
@@ -306,18 +310,11 @@ mod tests {
         answer.blocking_recv().unwrap().map(|answer| answer.outputs[0].to_vec())
     }
 
-    /// Waits until the thread has taken all jobs but `left`.
-    fn until_waiting(batcher: &Batcher, left: usize) {
-        while batcher.waiting() != left {
-            std::thread::yield_now();
-        }
-    }
-
     #[test]
     fn requests_share_batches_that_are_full_or_in_time() {
-        let (batcher, model, go) = start(Batching { max_batch: 4, delay: Duration::ZERO, queue: 16 });
+        let (batcher, model, batch, go) = start(Batching { max_batch: 4, delay: Duration::ZERO, queue: 16 });
         let first = batcher.submit(x(&[1.0]), soon()).unwrap();
-        until_waiting(&batcher, 0);
+        batch.recv().unwrap();
         // These wait while the first runs: 1 + 2 fit into a batch of 4, and 3 do not.
         let others: Vec<_> =
             [&[2.0][..], &[3.0, 4.0], &[5.0, 6.0, 7.0]].map(|v| batcher.submit(x(v), soon()).unwrap()).into();
@@ -330,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_delay_gathers_a_batch() {
-        let (batcher, model, go) = start(Batching { max_batch: 3, delay: Duration::from_secs(60), queue: 16 });
+        let (batcher, model, _batch, go) = start(Batching { max_batch: 3, delay: Duration::from_secs(60), queue: 16 });
         go.send(()).unwrap();
         let answers: Vec<_> = [1.0, 2.0, 3.0].map(|v| batcher.submit(x(&[v]), soon()).unwrap()).into();
         let answers: Vec<_> = answers.into_iter().map(|answer| values(answer).unwrap()).collect();
@@ -340,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_large_request_is_run_in_slices() {
-        let (batcher, model, go) = start(Batching { max_batch: 2, ..Batching::default() });
+        let (batcher, model, _batch, go) = start(Batching { max_batch: 2, ..Batching::default() });
         (0..3).for_each(|_| go.send(()).unwrap());
         let answer = batcher.submit(x(&[1.0, 2.0, 3.0, 4.0, 5.0]), soon()).unwrap();
         assert_eq!(values(answer).unwrap(), [2.0, 4.0, 6.0, 8.0, 10.0]);
@@ -349,9 +346,9 @@ mod tests {
 
     #[test]
     fn full_late_gone_and_panicking() {
-        let (batcher, model, go) = start(Batching { max_batch: 1, delay: Duration::ZERO, queue: 3 });
+        let (batcher, model, batch, go) = start(Batching { max_batch: 1, delay: Duration::ZERO, queue: 3 });
         let running = batcher.submit(x(&[1.0]), soon()).unwrap();
-        until_waiting(&batcher, 0);
+        batch.recv().unwrap();
         let late = batcher.submit(x(&[2.0]), Instant::now()).unwrap();
         drop(batcher.submit(x(&[3.0]), soon()).unwrap());
         let panicking = batcher.submit(x(&[13.0]), soon()).unwrap();

@@ -45,6 +45,12 @@ pub fn threads() -> usize {
     }
 }
 
+/// Tasks that a job is cut into at most, where nothing in its results can show the cut: two for each thread, so that one
+/// that is late is helped by the others, and as many as a small machine can need.
+pub(crate) fn most_tasks() -> usize {
+    (2 * threads()).max(16)
+}
+
 fn default_threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
     *DEFAULT.get_or_init(|| {

@@ -10,10 +10,7 @@ use super::{ConvShape, Finish};
 use crate::gemm::{Element, Kernels, Next, Step, Tile, Walk, transpose};
 use crate::scratch;
 use crate::simd::{LANES, isa};
-use crate::threads::{SharedMut, parallel_for};
-
-/// Blocks that a convolution is cut into if it has enough rows.
-const TASKS: usize = 16;
+use crate::threads::{SharedMut, most_tasks, parallel_for};
 
 /// Positions of a line that make it wide.
 const WIDE: usize = 16;
@@ -45,7 +42,7 @@ pub(super) fn forward<T: Element>(shape: &ConvShape, x: &[T], weight: &[T], fini
             transpose(&weight[i * panel..], |channel| channel * steps, channels, steps, to, width);
         }
         let positions = Positions { kernels, width, outputs, weight: packed, finish };
-        let size = window.block_size(shape.batch, TASKS);
+        let size = window.block_size(shape.batch, most_tasks());
         let blocks: Vec<_> = window.blocks(size).collect();
         let y = SharedMut::new(y);
         parallel_for(shape.batch * blocks.len(), |task| {

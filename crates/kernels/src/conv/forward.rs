@@ -6,10 +6,8 @@ use super::{ConvShape, Finish, Packing, Weight, across, depthwise, images};
 use crate::gemm::{Element, Init, Kernels, Lanes, Product};
 use crate::scratch;
 use crate::simd::isa;
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, most_tasks, parallel_for};
 
-/// Blocks that a convolution is cut into if it has enough rows.
-const TASKS: usize = 16;
 /// With fewer positions in an image, one product takes several images: the weights are read once for all of them.
 const FEW: usize = 64;
 /// Columns that such a product aims at.
@@ -153,7 +151,7 @@ fn convolve_packed<T: Element>(
     let units = shape.batch * groups;
     let c_row = n;
     if window.is_pointwise() {
-        let columns = n.div_ceil(TASKS.div_ceil(units)).next_multiple_of(kernels.columns()).min(512);
+        let columns = n.div_ceil(most_tasks().div_ceil(units)).next_multiple_of(kernels.columns()).min(512);
         let blocks = n.div_ceil(columns);
         return parallel_for(units * blocks, |task| {
             let (unit, first) = (task / blocks, task % blocks * columns);
@@ -166,7 +164,7 @@ fn convolve_packed<T: Element>(
             unsafe { finish.bound_rows(y, c_start, m, c_row, n) };
         });
     }
-    let size = window.block_size(units, TASKS);
+    let size = window.block_size(units, most_tasks());
     let blocks: Vec<_> = window.blocks(size).collect();
     parallel_for(units * blocks.len(), |task| {
         let (unit, block) = (task / blocks.len(), blocks[task % blocks.len()]);
@@ -196,7 +194,7 @@ fn wide<T: Element>(
 ) {
     let (groups, units) = (shape.groups, shape.batch * shape.groups);
     let (m, k, c_row) = (shape.out_channels / groups, window.rows(), window.positions());
-    let size = window.block_size(units, TASKS);
+    let size = window.block_size(units, most_tasks());
     let blocks: Vec<_> = window.blocks(size).collect();
     parallel_for(units * blocks.len(), |task| {
         let (unit, block) = (task / blocks.len(), blocks[task % blocks.len()]);

@@ -11,7 +11,7 @@ use super::{ConvShape, Finish};
 use crate::gemm::{Element, LANES, Next, Tile, Walk, transpose, transpose_into};
 use crate::scratch;
 use crate::simd::isa;
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, most_tasks, parallel_for};
 
 /// Elements of the batch that are laid out at a time.
 const ROUND: usize = 1 << 22;
@@ -21,8 +21,6 @@ const LARGEST: usize = 1 << 15;
 const TRANSPOSED: usize = 1 << 14;
 /// Results that a task keeps before it transposes them: a quarter of a second-level cache.
 const RESULTS: usize = 1 << 16;
-/// Tasks that a convolution is cut into if its shape allows.
-const TASKS: usize = 16;
 
 /// Whether this is the way to go for a shape: even half-empty registers beat packing, as long as a group of images
 /// stays in the cache.
@@ -156,7 +154,7 @@ impl<T: Element> Sums<'_, T> {
             for round in Round::all(self.batch, image) {
                 round.with_lanes(from, image, |lanes| {
                     // Panels of weights stay in the cache for all images where there are enough of them.
-                    let parts = TASKS.div_ceil(self.groups * panels).min(round.groups());
+                    let parts = most_tasks().div_ceil(self.groups * panels).min(round.groups());
                     parallel_for(self.groups * panels * parts, |task| {
                         let (group, panel, part) = (task / parts / panels, task / parts % panels, task % parts);
                         let first = group * rows + row(panel);

@@ -14,12 +14,10 @@ use super::{ConvShape, Finish, images};
 use crate::gemm::{Element, Next, Prepacked, Step, Tile, Walk};
 use crate::scratch;
 use crate::simd::{LANES, isa};
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, most_tasks, parallel_for};
 
 /// Multiply-adds worth a task.
 const TASK: usize = 3 << 18;
-/// Tasks at most.
-const TASKS: usize = 16;
 /// Elements of a weight that stay in a second-level cache beside a copy. Tasks share a larger one.
 const WEIGHT: usize = 3 << 16;
 /// A tile has at least so many rows if there are enough positions, and lines that have fewer are short.
@@ -86,7 +84,7 @@ fn wide(shape: &ConvShape, x: &[f32], packed: &[f32], finish: Finish<f32>, y: &S
     let [down, right] = [shape.dilation[1] * lines.size(), shape.dilation[2] * input];
     let product = Product::new(shape, packed, |channel, y, x| y * down + x * right + channel, finish, y);
     let (all, panels) = (shape.batch * shape.output[1], product.panels());
-    let tasks = (all * shape.output[2] * shape.weight_len() / TASK).clamp(1, TASKS);
+    let tasks = (all * shape.output[2] * shape.weight_len() / TASK).clamp(1, most_tasks());
     let across = shape.weight_len().div_ceil(WEIGHT).min(panels).min(tasks);
     let down = (tasks / across).min(all);
     let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;

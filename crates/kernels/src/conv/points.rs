@@ -8,12 +8,10 @@ use super::{ConvShape, Finish};
 use crate::gemm::{Element, Lanes, Prepacked, apart, fits_ways};
 use crate::scratch;
 use crate::simd::{LANES, isa};
-use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
+use crate::threads::{SharedMut, for_chunks_mut, most_tasks, parallel_for};
 
 /// Multiply-adds worth a task.
 const TASK: usize = 3 << 18;
-/// Tasks at most.
-const TASKS: usize = 16;
 /// Positions that one task copies.
 const COPIED: usize = 16;
 /// Output channels that are worth a copy of the inputs.
@@ -70,7 +68,7 @@ fn multiply(weight: &Prepacked<f32>, rows: Rows, x: &[f32], finish: Finish<f32>,
     let (kernels, n, k) = (f32::kernels(isa()), rows.shape.out_channels, rows.shape.in_channels);
     let y = &SharedMut::new(y);
     let panels = n.div_ceil(kernels.columns());
-    let tasks = (rows.all() * n * k / TASK).clamp(1, TASKS);
+    let tasks = (rows.all() * n * k / TASK).clamp(1, most_tasks());
     let across = panels.min(tasks);
     let down = (tasks / across).min(rows.all());
     let part = |i: usize, parts: usize, whole: usize| i * whole / parts..(i + 1) * whole / parts;

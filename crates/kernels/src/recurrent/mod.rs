@@ -18,6 +18,7 @@ pub use forward::{Forward, Outputs, forward};
 
 use crate::gemm::GemmElement;
 use crate::reduce::ReduceElement;
+use crate::threads::threads;
 use arithmetic::Real;
 
 /// An element type of recurrent networks: `f32` or `f64`.
@@ -112,9 +113,10 @@ impl Sequences<'_> {
     }
 
     /// Sequences of one task. Eight rows keep the multipliers busy; more share the reading of weights that do not fit
-    /// the second-level cache, at the price of fewer tasks.
+    /// the second-level cache, at the price of fewer tasks. Where threads would have no work, four rows have to do.
     fn block(&self) -> usize {
-        self.batch.div_ceil(4).clamp(8, 24)
+        let least = if self.batch < 8 * threads() { 4 } else { 8 };
+        self.batch.div_ceil(threads().max(4)).clamp(least, 24)
     }
 
     #[track_caller]

@@ -10,12 +10,14 @@ use super::tree::Fold;
 use crate::number::Number;
 use crate::scratch;
 use crate::simd::{Kernel, Simd, dispatch};
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, parallel_for, threads};
 
 /// Rows of a block.
 const BLOCK: usize = 32;
-/// Rows that one task folds: a power of two of blocks, so that tasks are whole subtrees.
+/// Rows that one task folds at most …
 const TASK_ROWS: usize = 32 * BLOCK;
+/// … and at least, if there are threads for more tasks: powers of two of blocks, so that tasks are whole subtrees.
+const LEAST_ROWS: usize = 4 * BLOCK;
 /// Columns of a strip.
 const STRIP: usize = 1024;
 /// Elements worth a task.
@@ -111,22 +113,33 @@ pub(super) fn fold_columns<T: Number, F: Fold>(x: &[T], [outer, reduce, inner]: 
             }
         });
     }
-    for i in 0..outer * strips {
-        let columns = columns(i);
-        let x = &slab(i)[columns.start..];
-        let parts = reduce.div_ceil(TASK_ROWS);
-        scratch::with(parts * columns.len(), |sums| {
-            let shared = SharedMut::new(&mut *sums);
-            parallel_for(parts, |part| {
-                let rows = part * TASK_ROWS..reduce.min((part + 1) * TASK_ROWS);
-                // SAFETY: each part has its own sums.
-                let sums = unsafe { shared.range(part * columns.len()..(part + 1) * columns.len()) };
-                strip::<T, F>(&x[rows.start * inner..], inner, rows.len(), sums);
-            });
+    // Every part of the rows of every strip is a task.
+    let mut each = TASK_ROWS;
+    while each > LEAST_ROWS && outer * strips * reduce.div_ceil(each) < 2 * threads() {
+        each /= 2;
+    }
+    let parts = reduce.div_ceil(each);
+    scratch::with(parts * outer * inner, |sums| {
+        let shared = SharedMut::new(&mut *sums);
+        // The sums of a strip's parts follow each other.
+        let start = |i: usize, part: usize| {
+            let columns = columns(i);
+            parts * (i / strips * inner + columns.start) + part * columns.len()
+        };
+        parallel_for(outer * strips * parts, |task| {
+            let (i, part) = (task / parts, task % parts);
+            let (columns, rows) = (columns(i), part * each..reduce.min((part + 1) * each));
+            // SAFETY: each part of a strip has its own sums.
+            let sums = unsafe { shared.range(start(i, part)..start(i, part) + columns.len()) };
+            strip::<T, F>(&slab(i)[rows.start * inner + columns.start..], inner, rows.len(), sums);
+        });
+        for i in 0..outer * strips {
+            let columns = columns(i);
+            let sums = &mut sums[start(i, 0)..start(i, parts)];
             merge_parts::<T, F>(sums, columns.len());
             target(i, &columns).copy_from_slice(&sums[..columns.len()]);
-        });
-    }
+        }
+    });
 }
 
 /// Merges the rows of `sums` into its first, as the tree does.

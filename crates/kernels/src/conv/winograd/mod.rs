@@ -18,7 +18,7 @@ use super::{ConvShape, Finish, Order};
 use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::scratch;
 use crate::simd::{LANES, isa};
-use crate::threads::{SharedMut, parallel_for};
+use crate::threads::{SharedMut, parallel_for, threads};
 use transforms::{Gather, Input, NOWHERE, Output, POINTS, Planes, Spread, Weight};
 pub(super) use weight::{backward_weight, suits_weight};
 
@@ -309,7 +309,12 @@ impl Plan {
 /// The weight is as [`Kernels::transform`] leaves it.
 fn convolve(shape: &ConvShape, order: Order, from: &[f32], weight: &[f32], finish: Finish<f32>, to: &mut [f32]) {
     let (inputs, outputs) = (shape.in_channels, shape.out_channels);
-    let Plan { grid, alone, tiles, block } = Plan::new(shape);
+    let Plan { mut grid, alone, tiles, mut block } = Plan::new(shape);
+    if alone {
+        // Smaller blocks are better than threads without work. Nothing is summed over tiles here.
+        block = block.min(tiles.div_ceil(threads()));
+        grid = Grid::new(shape, block);
+    }
     let bands = shape.batch * grid.bands;
     let blocks = tiles.div_ceil(block).min(bands);
     let bias = finish.bias.map(|bias| [bias, &[0.0; LANES - 1]].concat());

@@ -13,7 +13,7 @@ use crate::gemm::{Element, Next, Tile, Walk, transpose};
 use crate::reduce::{Folding, Folds};
 use crate::scratch;
 use crate::simd::{LANES, Vectorized, isa, vectorized};
-use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
+use crate::threads::{SharedMut, for_chunks_mut, parallel_for, threads};
 
 /// Tiles that a part has at least: its sums are as large as the transformed weight.
 const PART: usize = 256;
@@ -42,14 +42,20 @@ pub(in crate::conv) fn backward_weight(shape: &ConvShape, order: Order, x: &[f32
     let len = POINTS * outputs * row;
     scratch::with(parts * len, |sums: &mut [f32]| {
         let shared = SharedMut::new(&mut *sums);
-        parallel_for(parts, |part| {
+        let sum = |part: usize| {
             let bands = bands * part / parts..bands * (part + 1) / parts;
             let blocks = grid.tiles_of(&bands).div_ceil(block).min(bands.len());
             for i in 0..blocks {
                 let cut = |i: usize| bands.start + bands.len() * i / blocks;
                 product.block(cut(i)..cut(i + 1), i == 0, &shared, part * len);
             }
-        });
+        };
+        // All threads share the steps of a part where there are fewer parts than threads.
+        if parts < threads() {
+            (0..parts).for_each(sum)
+        } else {
+            parallel_for(parts, sum)
+        }
         if parts == 1 {
             return deal(sums, row, inputs, dw);
         }

@@ -4,9 +4,10 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hadal_core::{Buffer, DType, Tensor, attempt};
+use hadal_kernels::simd::prefetch;
 
 use crate::transforms::Picture;
-use crate::{Dataset, Error, Result, Sample};
+use crate::{Dataset, Error, Pixels, Result, Sample};
 
 /// Samples stacked along a new first axis.
 #[derive(Clone, Debug)]
@@ -43,6 +44,12 @@ pub fn sample(dataset: &dyn Dataset, index: usize, transform: impl Fn(&Tensor) -
     }
 }
 
+/// Images that are on their way from memory while one is changed. Shuffled, each begins where the hardware cannot foresee,
+/// and a small one is over before its first lines have come.
+const IMAGES_AHEAD: usize = 4;
+/// Bytes of an image that are asked for: further on the hardware has understood.
+const BYTES_AHEAD: usize = 4096;
+
 /// The batch of images that are in memory as bytes, each changed in the same working space and written where the batch is.
 /// `None` for other data sets, and where anything is amiss: one sample after the other then tells what.
 pub fn images(
@@ -54,7 +61,16 @@ pub fn images(
         let mut picture = Picture { channels: 0, height: 0, width: 0, values: Vec::new() };
         let mut labels = Vec::with_capacity(indices.len());
         let mut inputs: Option<(Buffer, [usize; 3])> = None;
+        let ask = |index: usize| {
+            if let Some(Pixels { bytes, .. }) = dataset.pixels(index) {
+                prefetch(&bytes[..bytes.len().min(BYTES_AHEAD)]);
+            }
+        };
+        indices.iter().take(IMAGES_AHEAD).for_each(|&index| ask(index));
         for (&index, place) in indices.iter().zip(0..) {
+            if let Some(&index) = indices.get(place + IMAGES_AHEAD) {
+                ask(index);
+            }
             let Some(pixels) = dataset.pixels(index) else { return Ok(None) };
             picture.take(&pixels);
             change(&mut picture, index)?;

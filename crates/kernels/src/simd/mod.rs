@@ -122,7 +122,7 @@ pub fn vectorized<V: Vectorized>(loops: V) -> V::Output {
 
 /// Asks for a slice that will be read soon to be brought into the second-level cache.
 #[inline]
-pub(crate) fn prefetch<T>(x: &[T]) {
+pub fn prefetch<T>(x: &[T]) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     for line in (0..size_of_val(x)).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};

@@ -1,8 +1,8 @@
 //! Hadal's numeric kernels: slices in, slices out. No tensor, no graph.
 //!
 //! All SIMD and nearly all `unsafe` of the project live in this crate. Every function gives the same bits for any
-//! number of threads and on every instruction set: work is partitioned by shape only, every output element has one
-//! owner, and the order of every sum is part of its definition.
+//! number of threads and on every instruction set: sums are cut by shape only, every output element has one owner, and the
+//! order of every sum is part of its definition.
 
 pub mod attention;
 pub mod batch_norm;

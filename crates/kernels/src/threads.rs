@@ -1,4 +1,5 @@
-//! The fork-join pool: work is split by shape only, so results do not depend on the number of threads.
+//! The fork-join pool. What is summed is split by shape only, so results do not depend on the number of threads; cuts
+//! between elements that are computed by themselves may follow it.
 //!
 //! Each thread, the calling one included, works through a share of neighbouring tasks and then helps with the others'.
 //! Idle workers spin for about [`SPIN`] before they park, so a fork costs well under a microsecond inside a training

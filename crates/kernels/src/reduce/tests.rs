@@ -97,6 +97,7 @@ fn columns_are_close_to_f64_and_equal_for_all_threads() {
         [3, 1, 7],
         [1, 5000, 10],
         [2, 100, 2500],
+        [1, 1500, 1100],
         [1, 70_001, 3],
         [4, 0, 2],
         [0, 3, 2],
@@ -108,7 +109,7 @@ fn columns_are_close_to_f64_and_equal_for_all_threads() {
         let [outer, reduce, inner] = shape;
         let x = numbers(outer * reduce * inner);
         let mut seen: Option<Vec<f32>> = None;
-        for threads in [1, 3] {
+        for threads in [1, 3, 8] {
             set_threads(threads);
             let mut out = vec![9.0; outer * inner];
             sum_columns(&x, shape, &mut out);

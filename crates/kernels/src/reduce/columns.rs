@@ -1,7 +1,7 @@
 //! Reductions over a leading axis: `[outer, reduce, inner] → [outer, inner]`.
 //!
 //! Rows are folded in blocks of 32, top down; the blocks are merged as a binary tree, neighbours first. Wide rows are
-//! cut into strips that stay in the first-level cache, long columns into subtrees of 1024 rows.
+//! cut into strips that stay in the first-level cache, long columns into subtrees of 128 to 1024 rows.
 
 use std::marker::PhantomData;
 use std::ops::Range;

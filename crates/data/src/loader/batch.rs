@@ -48,7 +48,7 @@ pub fn sample(dataset: &dyn Dataset, index: usize, transform: impl Fn(&Tensor) -
 /// and a small one is over before its first lines have come.
 const IMAGES_AHEAD: usize = 4;
 /// Bytes of an image that are asked for: further on the hardware has understood.
-const BYTES_AHEAD: usize = 4096;
+const BYTES_ASKED: usize = 4096;
 
 /// The batch of images that are in memory as bytes, each changed in the same working space and written where the batch is.
 /// `None` for other data sets, and where anything is amiss: one sample after the other then tells what.
@@ -63,7 +63,7 @@ pub fn images(
         let mut inputs: Option<(Buffer, [usize; 3])> = None;
         let ask = |index: usize| {
             if let Some(Pixels { bytes, .. }) = dataset.pixels(index) {
-                prefetch(&bytes[..bytes.len().min(BYTES_AHEAD)]);
+                prefetch(&bytes[..bytes.len().min(BYTES_ASKED)]);
             }
         };
         indices.iter().take(IMAGES_AHEAD).for_each(|&index| ask(index));

@@ -9,7 +9,7 @@ use crate::scratch;
 use crate::simd::isa;
 use crate::threads::{SharedMut, for_chunks_mut, parallel_for};
 
-/// Tasks that a gradient is cut into if its shape allows.
+/// Tasks that a gradient is cut into if its shape allows. Their sums are added: not a number that may follow the threads.
 const TASKS: usize = 16;
 /// Steps of a weight gradient's product that are worth a copy of their images.
 const STEPS: usize = 384;

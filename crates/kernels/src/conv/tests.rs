@@ -79,7 +79,7 @@ fn check(shape: &ConvShape) {
         dw_size[j] += (dy * x).abs();
     });
     let mut seen: Option<[Vec<f32>; 3]> = None;
-    for threads in [1, 2, 3, 8] {
+    for threads in [1, 2, 3, 8, 24] {
         set_threads(threads);
         let mut results = [vec![9.0; dy.len()], vec![9.0; x.len()], vec![9.0; w.len()]];
         let [y32, dx32, dw32] = &mut results;
